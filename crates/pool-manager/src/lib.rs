@@ -8,7 +8,9 @@ pub mod classify;
 pub mod config;
 pub mod connect;
 pub mod dsn;
+mod secret;
 mod server_error;
 pub mod values;
 
+pub use secret::Secret;
 pub use server_error::{ServerError, SqlState};
