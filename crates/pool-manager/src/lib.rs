@@ -4,13 +4,38 @@
 //! lives here. The crate knows nothing of goridge, of configuration files or of metrics
 //! exporters, and is usable on its own: start at [`DatabasePool`].
 
+mod breaker;
 pub mod classify;
 pub mod config;
 pub mod connect;
+mod connection;
+mod database_pool;
 pub mod dsn;
+mod engine;
+mod error;
+mod held;
+mod pool;
+mod registry;
+mod rows;
 mod secret;
 mod server_error;
+mod statement;
+mod transaction;
 pub mod values;
 
+pub use breaker::{CircuitBreaker, CircuitBreakerState};
+pub use connection::{CommandTag, Discard, ResultSink, SettingError, Settings, SinkError};
+pub use database_pool::{
+    DEFAULT_MAX_MESSAGE, DEFAULT_SLOW_THRESHOLD, DatabasePool, PoolLimits,
+};
+pub use error::Error;
+pub use held::{HeldConnections, HeldKind, HeldLimits, Owner};
+pub use pool::PoolStats;
+pub use registry::{PRIMARY, PoolRegistry};
+pub use rows::{QueryRow, QueryRows};
 pub use secret::Secret;
 pub use server_error::{ServerError, SqlState};
+pub use statement::{Statement, TimeLimit};
+pub use transaction::{
+    IsolationLevel, Session, Transaction, TransactionOptions, parse_isolation,
+};

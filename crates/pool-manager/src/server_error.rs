@@ -17,6 +17,8 @@ impl SqlState {
     pub const PROTOCOL_VIOLATION: Self = Self(*b"08P01");
     /// `0A000` feature_not_supported: what was asked does not work through a shared pool.
     pub const FEATURE_NOT_SUPPORTED: Self = Self(*b"0A000");
+    /// `22021` character_not_in_repertoire: text that no database takes.
+    pub const CHARACTER_NOT_IN_REPERTOIRE: Self = Self(*b"22021");
     /// `22023` invalid_parameter_value.
     pub const INVALID_PARAMETER_VALUE: Self = Self(*b"22023");
     /// `25000` invalid_transaction_state: the transaction was already finished.

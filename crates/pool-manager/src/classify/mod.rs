@@ -1,1 +1,209 @@
-//! Placeholder.
+//! What a SQL text does to the connection it runs on, judged from its tokens alone.
+//!
+//! [`classify`] is meant to run once per SQL text, its answer to be kept with the text. It takes
+//! linear time, allocates nothing, never fails and never panics. In doubt a statement is neither
+//! clean nor read-only, which costs a reset; it is never refused for not being understood.
+//!
+//! What tokens cannot show, and so is not seen: what views, triggers, rules, column defaults,
+//! row-level policies, operators, casts and `row.function` notation call; a user's function that
+//! bears a built-in one's name, found by its argument types or by a `search_path` that puts its
+//! schema before `pg_catalog`; and SQL read with `standard_conforming_strings` off.
+
+mod calls;
+mod frames;
+mod functions;
+mod lexemes;
+mod need;
+mod query;
+mod statement;
+pub mod token;
+mod utility;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+pub use functions::SafeFunctions;
+pub use need::SessionNeed;
+
+use lexemes::Lexemes;
+use statement::Statement;
+use token::TokenKind;
+
+/// What is known of a SQL text. See [`classify`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Classification {
+    /// Number of statements between top-level semicolons, empty ones not counted; 0 for an empty
+    /// query. The body of `BEGIN ATOMIC … END` belongs to its `CREATE FUNCTION`.
+    pub statements: usize,
+    /// Kind of the first statement.
+    pub kind: StatementKind,
+    /// Leaves the connection as it found it: at most one statement, a query (or `EXPLAIN` or `SHOW`)
+    /// that calls only functions known to be harmless to the session and creates no table.
+    pub clean: bool,
+    /// Only reads, so that running it a second time does no harm: no data-modifying part, no row
+    /// lock, no function that may write.
+    pub read_only: bool,
+    /// First word of the command tag that the server gives when the statement is what it looks
+    /// like. Set for queries, `EXPLAIN` and `SHOW`, as a single statement only.
+    pub expected_tag: Option<&'static str>,
+    /// Set when some statement of the text is useless outside a session or transaction.
+    pub needs_session: Option<SessionNeed>,
+    /// How the first statement that does so begins, ends or divides a transaction.
+    pub transaction: TransactionControl,
+    /// Leaves behind, or takes away, what a reset does not put right (`PREPARE`, `DEALLOCATE`,
+    /// `DISCARD ALL`, `LOAD`): the connection is to be closed, not reset.
+    pub taints: bool,
+    /// Worth a named prepared statement: a single query without `INTO`.
+    pub cacheable: bool,
+}
+
+/// Kind of a statement, by its leading keywords.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StatementKind {
+    /// Nothing but blanks, comments and semicolons.
+    Empty,
+    /// `SELECT`, also in parentheses or after `WITH`.
+    Select,
+    /// `SELECT … INTO`
+    SelectInto,
+    /// `VALUES`
+    Values,
+    /// `TABLE`
+    Table,
+    /// `INSERT`
+    Insert,
+    /// `UPDATE`
+    Update,
+    /// `DELETE`
+    Delete,
+    /// `MERGE`
+    Merge,
+    /// `EXPLAIN` of anything
+    Explain,
+    /// `SHOW`
+    Show,
+    /// `SET`
+    Set,
+    /// `RESET`
+    Reset,
+    /// `BEGIN`, `COMMIT`, `SAVEPOINT` and all else in [`TransactionControl`]
+    Transaction,
+    /// `COPY`
+    Copy,
+    /// `CALL`
+    Call,
+    /// `DO`
+    Do,
+    /// `LISTEN`
+    Listen,
+    /// `UNLISTEN`
+    Unlisten,
+    /// `NOTIFY`
+    Notify,
+    /// `PREPARE` of a statement
+    Prepare,
+    /// `EXECUTE`
+    Execute,
+    /// `DEALLOCATE`
+    Deallocate,
+    /// `DECLARE`
+    Declare,
+    /// `FETCH` or `MOVE`
+    Fetch,
+    /// `CLOSE`
+    Close,
+    /// `DISCARD`
+    Discard,
+    /// `LOAD`
+    Load,
+    /// `LOCK`
+    Lock,
+    /// `CREATE`
+    Create,
+    /// `ALTER`
+    Alter,
+    /// `DROP`
+    Drop,
+    /// `TRUNCATE`
+    Truncate,
+    /// Anything else
+    Other,
+}
+
+/// How a statement controls transactions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum TransactionControl {
+    /// Not at all.
+    #[default]
+    None,
+    /// `BEGIN`, `START TRANSACTION`
+    Begin,
+    /// `COMMIT`, `END`
+    Commit {
+        /// `AND CHAIN`: a new transaction follows at once.
+        chain: bool,
+    },
+    /// `ROLLBACK`, `ABORT`
+    Rollback {
+        /// `AND CHAIN`: a new transaction follows at once.
+        chain: bool,
+    },
+    /// `SAVEPOINT`
+    Savepoint,
+    /// `RELEASE SAVEPOINT`
+    Release,
+    /// `ROLLBACK TO SAVEPOINT`
+    RollbackTo,
+    /// `PREPARE TRANSACTION`
+    PrepareTransaction,
+    /// `COMMIT PREPARED`
+    CommitPrepared,
+    /// `ROLLBACK PREPARED`
+    RollbackPrepared,
+}
+
+/// Judges `sql`; `session_safe_functions` are the user's functions that leave a session as it was.
+#[must_use]
+pub fn classify(sql: &str, session_safe_functions: &SafeFunctions) -> Classification {
+    let mut lexemes = Lexemes::new(sql);
+    let mut text = Classification {
+        statements: 0,
+        kind: StatementKind::Empty,
+        clean: true,
+        read_only: true,
+        expected_tag: None,
+        needs_session: None,
+        transaction: TransactionControl::None,
+        taints: false,
+        cacheable: false,
+    };
+    while let Some(lexeme) = lexemes.peek() {
+        if lexeme.token.kind == TokenKind::Semicolon {
+            lexemes.next();
+        } else {
+            text.add(&statement::read(&mut lexemes, session_safe_functions));
+        }
+    }
+    text
+}
+
+impl Classification {
+    fn add(&mut self, statement: &Statement) {
+        self.statements += 1;
+        let single = self.statements == 1;
+        if single {
+            self.kind = statement.kind;
+        }
+        self.clean = single && statement.clean;
+        self.read_only = single && statement.read_only;
+        self.cacheable = single && statement.cacheable;
+        self.expected_tag = if single { statement.expected_tag() } else { None };
+        self.needs_session = self.needs_session.or(statement.need);
+        if self.transaction == TransactionControl::None {
+            self.transaction = statement.transaction;
+        }
+        self.taints |= statement.taints;
+    }
+}

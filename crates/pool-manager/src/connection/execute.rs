@@ -1,0 +1,210 @@
+//! Executing one statement on a connection: the common part of the two protocols, time limits,
+//! and what a statement leaves behind.
+
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use tokio::time::{sleep, timeout};
+
+use super::{CommandTag, ServerConnection};
+use crate::classify::Classification;
+use crate::connect::CancelTarget;
+use crate::engine::LinkError;
+use crate::server_error::{ServerError, SqlState};
+use crate::values::{Arg, ArgError, Columns, MalformedMessage, TypeCatalogue};
+
+/// How often a statement that ran out of time is cancelled before its connection is given up.
+const CANCEL_ATTEMPTS: u32 = 5;
+/// How long each of those cancels may take to show an effect.
+const CANCEL_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Takes the rows of a result while they arrive. An error ends the delivery: the rest of the
+/// result is read and thrown away, so that the connection stays in step.
+pub trait ResultSink {
+    /// A result begins, with these columns; what was delivered before belongs to an earlier one.
+    fn begin(&mut self, columns: &Arc<Columns>) -> Result<(), SinkError>;
+    /// One row: the body of a DataRow.
+    fn row(&mut self, columns: &Columns, body: &[u8]) -> Result<(), SinkError>;
+}
+
+/// Why a sink takes no more rows.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    /// The result is larger than the caller can take.
+    #[error("the result exceeds {limit} bytes")]
+    TooLarge {
+        /// The limit, bytes.
+        limit: usize,
+    },
+    /// A row is not what its description says.
+    #[error(transparent)]
+    Malformed(#[from] MalformedMessage),
+    /// A value could not be encoded for the caller.
+    #[error("the result cannot be encoded: {0}")]
+    Encode(String),
+}
+
+/// A sink that throws every row away.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Discard;
+
+impl ResultSink for Discard {
+    fn begin(&mut self, _: &Arc<Columns>) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn row(&mut self, _: &Columns, _: &[u8]) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+/// One statement to execute.
+pub(crate) struct Execution<'a> {
+    /// Its text.
+    pub(crate) sql: &'a str,
+    /// Its positional arguments.
+    pub(crate) args: &'a [Arg],
+    /// What the classifier found.
+    pub(crate) class: &'a Classification,
+    /// Whether the simple protocol is used (several statements, no arguments).
+    pub(crate) simple: bool,
+    /// The types known to the pool.
+    pub(crate) types: &'a TypeCatalogue,
+}
+
+/// What an executed statement came to.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// The last CommandComplete.
+    pub(crate) tag: CommandTag,
+}
+
+/// How far a statement had come when its connection was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// The server cannot have seen it.
+    NotSent,
+    /// Sent; no CommandComplete was read.
+    Sent,
+    /// CommandComplete was read, but not the ReadyForQuery that follows the implicit commit.
+    Completed,
+}
+
+/// Why a statement has no result.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ExecuteError {
+    #[error(transparent)]
+    Server(Box<ServerError>),
+    #[error("{error}")]
+    Lost { error: LinkError, progress: Progress },
+    #[error(transparent)]
+    Argument(#[from] ArgError),
+    #[error("the statement has {expected} parameters, {given} arguments were given")]
+    ArgumentCount { expected: usize, given: usize },
+    /// The statement cannot be put into a protocol message (a NUL byte, more than 2 GiB).
+    #[error("the statement cannot be sent: {0}")]
+    Unsendable(#[from] io::Error),
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    #[error("COPY with STDIN or STDOUT needs the PostgreSQL protocol")]
+    Copy,
+    /// The server confirmed the cancellation.
+    #[error("cancelled after {0:?}")]
+    TimedOut(Duration),
+    /// The server did not react to the cancellation.
+    #[error("no answer to a cancellation after {0:?}")]
+    Stuck(Duration),
+}
+
+impl ServerConnection {
+    /// Executes a statement and hands its rows to `sink`.
+    ///
+    /// Not cancel safe for the connection: when the future is dropped the connection is busy,
+    /// says so ([`at_rest`](Self::at_rest)), and has to be closed.
+    pub(crate) async fn execute(
+        &mut self,
+        what: &Execution<'_>,
+        sink: &mut dyn SendSink,
+    ) -> Result<Outcome, ExecuteError> {
+        let changes = self.link.parameter_changes();
+        // Before the first byte: a dropped future must not leave the flags unset.
+        self.tainted |= what.class.taints;
+        self.dirty |= !what.class.clean;
+        let result = if what.simple {
+            self.simple(what, sink).await
+        } else {
+            self.extended(what, sink).await
+        };
+        let as_expected = match (&result, what.class.expected_tag) {
+            (Ok(outcome), Some(tag)) => outcome.tag.as_str().starts_with(tag),
+            _ => true,
+        };
+        self.dirty |= !as_expected || self.link.parameter_changes() != changes;
+        result
+    }
+
+    /// Like [`execute`](Self::execute), cancelled at the server when it takes longer than
+    /// `limit`. Returns only when the cancellation can no longer hit a later statement.
+    pub(crate) async fn execute_within(
+        &mut self,
+        what: &Execution<'_>,
+        sink: &mut dyn SendSink,
+        limit: Option<Duration>,
+    ) -> Result<Outcome, ExecuteError> {
+        let Some(limit) = limit else { return self.execute(what, sink).await };
+        let target = self.cancel.clone();
+        let mut in_doubt = false;
+        let result = {
+            let mut run = pin!(self.execute(what, sink));
+            match select(run.as_mut(), pin!(sleep(limit))).await {
+                Either::Left((result, _)) => return result,
+                Either::Right(_) => cancel_until_done(run, &target, limit, &mut in_doubt).await,
+            }
+        };
+        // A cancel request that may still be on its way would hit whoever comes next.
+        self.tainted |= in_doubt;
+        match result {
+            Err(ExecuteError::Server(error)) if error.code == SqlState::QUERY_CANCELED => {
+                Err(ExecuteError::TimedOut(limit))
+            }
+            other => other,
+        }
+    }
+}
+
+/// A sink that may cross threads with the future that feeds it.
+pub(crate) trait SendSink: ResultSink + Send {}
+
+impl<T: ResultSink + Send> SendSink for T {}
+
+async fn cancel_until_done<F>(
+    mut run: Pin<&mut F>,
+    target: &CancelTarget,
+    limit: Duration,
+    in_doubt: &mut bool,
+) -> Result<Outcome, ExecuteError>
+where
+    F: Future<Output = Result<Outcome, ExecuteError>>,
+{
+    // A cancel that arrives between two of our batches is ignored by the server: hence again.
+    for _ in 0..CANCEL_ATTEMPTS {
+        let cancel = pin!(target.cancel());
+        let (acknowledged, finished) = match select(run.as_mut(), cancel).await {
+            Either::Left((result, cancel)) => (cancel.await, Some(result)),
+            Either::Right((acknowledged, _)) => (acknowledged, None),
+        };
+        *in_doubt |= acknowledged.is_err();
+        if let Some(result) = finished {
+            return result;
+        }
+        if let Ok(result) = timeout(CANCEL_PATIENCE, run.as_mut()).await {
+            return result;
+        }
+    }
+    *in_doubt = true;
+    Err(ExecuteError::Stuck(limit))
+}

@@ -1,0 +1,298 @@
+//! The extended protocol: Parse only what the connection lacks, then Bind, Execute and Sync in
+//! one write.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::{BufMut, BytesMut};
+
+use super::execute::{ExecuteError, Execution, Outcome, Progress, SendSink, SinkError};
+use super::statements::{Prepared, key};
+use super::{CommandTag, ServerConnection};
+use crate::engine::{LinkError, TransactionStatus, tag};
+use crate::server_error::{ServerError, SqlState};
+use crate::values::{Arg, Columns, LOOKUP_SQL, TypeCatalogue, encode_param};
+
+/// Replies to Bind, Execute and Sync while they are being read.
+#[derive(Default)]
+struct Replies {
+    error: Option<Box<ServerError>>,
+    sink_error: Option<ExecuteError>,
+    tag: Option<CommandTag>,
+}
+
+impl ServerConnection {
+    pub(super) async fn extended(
+        &mut self,
+        what: &Execution<'_>,
+        sink: &mut dyn SendSink,
+    ) -> Result<Outcome, ExecuteError> {
+        let mut retried = false;
+        loop {
+            let statement = self.prepare(what).await?;
+            match self.run(&statement, what.args, sink).await {
+                Err(ExecuteError::Server(error)) if !retried && self.can_prepare_again(&error) => {
+                    let search_path = self.settings.search_path().map(str::to_owned);
+                    self.forget_statement(&key(what.sql, search_path.as_deref()));
+                    retried = true;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Whether an error only says that a cached statement is out of date. Both are raised by
+    /// Bind, before anything runs; inside a transaction the damage is done all the same.
+    fn can_prepare_again(&self, error: &ServerError) -> bool {
+        let stale_plan = error.code == SqlState::FEATURE_NOT_SUPPORTED
+            && error.routine.as_deref() == Some("RevalidateCachedQuery");
+        self.link.status() == TransactionStatus::Idle
+            && (stale_plan || error.code == SqlState::INVALID_STATEMENT_NAME)
+    }
+
+    fn forget_statement(&mut self, key: &str) {
+        if let Some(statement) = self.statements.remove(key) {
+            self.stale_names.push(statement.name.clone());
+        }
+    }
+
+    /// The statement's description, from the cache or by Parse and Describe.
+    async fn prepare(&mut self, what: &Execution<'_>) -> Result<Arc<Prepared>, ExecuteError> {
+        let key = key(what.sql, self.settings.search_path());
+        let keep = self.statements.is_enabled() && what.class.cacheable;
+        if keep && let Some(statement) = self.statements.get(&key) {
+            return Ok(statement);
+        }
+        let key = key.into_owned();
+        let name = if keep { self.statements.next_name() } else { String::new() };
+        let evicted = if keep { self.statements.evict_for_one_more() } else { None };
+        self.queue_parse(&name, what.sql, evicted.as_deref())?;
+        let (parameters, columns) = self.read_description(what.types).await?;
+        let columns = columns.map(Arc::new);
+        let formats = columns.as_ref().map(|c| c.result_formats()).unwrap_or_default();
+        let columns = match columns {
+            Some(c) => Some(Arc::new(c.with_formats(&formats))),
+            None => None,
+        };
+        let parameters = parameters.into_iter().map(|oid| what.types.resolve(oid)).collect();
+        let statement = Arc::new(Prepared { name, parameters, columns, formats });
+        if keep {
+            self.statements.insert(key, Arc::clone(&statement));
+        }
+        Ok(statement)
+    }
+
+    fn queue_parse(
+        &mut self,
+        name: &str,
+        sql: &str,
+        evicted: Option<&Prepared>,
+    ) -> Result<(), ExecuteError> {
+        // Checked first: nothing may be queued without the Sync that ends it.
+        if sql.as_bytes().contains(&0) {
+            let error = io::Error::new(io::ErrorKind::InvalidInput, "it contains a NUL byte");
+            return Err(ExecuteError::Unsendable(error));
+        }
+        let mut request = self.link.request();
+        for stale in self.stale_names.drain(..) {
+            request = request.close_statement(&stale)?;
+        }
+        if let Some(evicted) = evicted {
+            request = request.close_statement(&evicted.name)?;
+        }
+        request.parse(name, sql)?.describe_statement(name)?.sync();
+        Ok(())
+    }
+
+    /// Reads the replies to Parse and Describe, and looks up types that the pool has not met.
+    async fn read_description(
+        &mut self,
+        types: &TypeCatalogue,
+    ) -> Result<(Vec<u32>, Option<Columns>), ExecuteError> {
+        let mut parameters = Vec::new();
+        let mut result: Option<BytesMut> = None;
+        let mut error = None;
+        loop {
+            let frame = self.link.next().await.map_err(not_executed)?;
+            match frame.tag {
+                tag::PARAMETER_DESCRIPTION => parameters = parameter_types(frame.body),
+                tag::ROW_DESCRIPTION => result = Some(BytesMut::from(frame.body)),
+                tag::ERROR_RESPONSE => error = Some(Box::new(ServerError::from_body(frame.body))),
+                tag::READY_FOR_QUERY => break,
+                tag::PARSE_COMPLETE | tag::CLOSE_COMPLETE | tag::NO_DATA => {}
+                _ => return Err(not_executed(self.link.out_of_step())),
+            }
+        }
+        if let Some(error) = error {
+            return Err(ExecuteError::Server(error));
+        }
+        let mut oids = parameters.clone();
+        if let Some(body) = &result {
+            oids.extend(Columns::type_oids(body).map_err(SinkError::from)?);
+        }
+        self.learn_types(types, &oids).await?;
+        let columns = match result {
+            Some(body) => {
+                Some(Columns::parse(&body, types).map_err(SinkError::from)?)
+            }
+            None => None,
+        };
+        Ok((parameters, columns))
+    }
+
+    /// Looks up those of `oids` that the pool does not know. On this connection, not on the
+    /// housekeeping one: a type may have been created in the transaction that is open here.
+    pub(super) async fn learn_types(
+        &mut self,
+        types: &TypeCatalogue,
+        oids: &[u32],
+    ) -> Result<(), ExecuteError> {
+        let missing = types.missing(oids.iter().copied());
+        if missing.is_empty() || self.link.status() == TransactionStatus::Failed {
+            return Ok(());
+        }
+        let list = missing.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+        let list = format!("{{{list}}}");
+        self.link
+            .request()
+            .parse("", LOOKUP_SQL)?
+            .bind("", 1, &[], |out| -> io::Result<()> {
+                out.put_i32(i32::try_from(list.len()).unwrap_or_default());
+                out.put_slice(list.as_bytes());
+                Ok(())
+            })?
+            .execute()?
+            .sync();
+        let mut error = None;
+        loop {
+            let frame = self.link.next().await.map_err(not_executed)?;
+            match frame.tag {
+                tag::DATA_ROW => types.learn(frame.body).map_err(SinkError::from)?,
+                tag::ERROR_RESPONSE => error = Some(Box::new(ServerError::from_body(frame.body))),
+                tag::READY_FOR_QUERY => break,
+                _ => {}
+            }
+        }
+        error.map_or(Ok(()), |error| Err(ExecuteError::Server(error)))
+    }
+
+    async fn run(
+        &mut self,
+        statement: &Prepared,
+        args: &[Arg],
+        sink: &mut dyn SendSink,
+    ) -> Result<Outcome, ExecuteError> {
+        if statement.parameters.len() != args.len() {
+            return Err(ExecuteError::ArgumentCount {
+                expected: statement.parameters.len(),
+                given: args.len(),
+            });
+        }
+        if let Some(columns) = &statement.columns {
+            sink.begin(columns)?;
+        }
+        let sent_before = self.link.bytes_sent();
+        self.link
+            .request()
+            .bind(&statement.name, args.len(), &statement.formats, |out| {
+                write_params(statement, args, out)
+            })?
+            .execute()?
+            .sync();
+        let mut replies = Replies::default();
+        while let Some(progress) = self.next_reply(statement, sink, &mut replies, sent_before).await? {
+            debug_assert_ne!(progress, Progress::NotSent);
+        }
+        replies.into_result()
+    }
+
+    /// Reads one reply; `None` after ReadyForQuery.
+    async fn next_reply(
+        &mut self,
+        statement: &Prepared,
+        sink: &mut dyn SendSink,
+        replies: &mut Replies,
+        sent_before: u64,
+    ) -> Result<Option<Progress>, ExecuteError> {
+        let completed = replies.tag.is_some();
+        let frame = match self.link.next().await {
+            Ok(frame) => frame,
+            Err(error) => {
+                let progress = match (completed, self.link.bytes_sent() > sent_before) {
+                    (true, _) => Progress::Completed,
+                    (false, true) => Progress::Sent,
+                    (false, false) => Progress::NotSent,
+                };
+                return Err(ExecuteError::Lost { error, progress });
+            }
+        };
+        match frame.tag {
+            tag::DATA_ROW if replies.sink_error.is_none() => {
+                let delivered = match (frame.oversized, &statement.columns) {
+                    (Some(len), _) => Err(SinkError::TooLarge { limit: len }),
+                    (None, Some(columns)) => sink.row(columns, frame.body),
+                    (None, None) => Ok(()),
+                };
+                replies.sink_error = delivered.err().map(ExecuteError::Sink);
+            }
+            tag::COMMAND_COMPLETE => replies.tag = Some(CommandTag::parse(frame.body)),
+            tag::EMPTY_QUERY_RESPONSE => replies.tag = Some(CommandTag::default()),
+            tag::ERROR_RESPONSE => {
+                replies.error = Some(Box::new(ServerError::from_body(frame.body)));
+            }
+            tag::COPY_IN_RESPONSE => {
+                replies.sink_error = Some(ExecuteError::Copy);
+                self.link.request().copy_fail("COPY FROM STDIN is not possible here", true)?;
+            }
+            tag::COPY_OUT_RESPONSE => replies.sink_error = Some(ExecuteError::Copy),
+            tag::READY_FOR_QUERY => return Ok(None),
+            tag::DATA_ROW | tag::BIND_COMPLETE | tag::COPY_DATA | tag::COPY_DONE => {}
+            _ => {
+                let error = self.link.out_of_step();
+                return Err(ExecuteError::Lost { error, progress: Progress::Sent });
+            }
+        }
+        Ok(Some(Progress::Sent))
+    }
+}
+
+impl Replies {
+    fn into_result(self) -> Result<Outcome, ExecuteError> {
+        match (self.sink_error, self.error) {
+            // COPY FROM: the server's error only repeats our CopyFail.
+            (Some(error @ ExecuteError::Copy), _) => Err(error),
+            (_, Some(error)) => Err(ExecuteError::Server(error)),
+            (Some(error), None) => Err(error),
+            (None, None) => Ok(Outcome { tag: self.tag.unwrap_or_default() }),
+        }
+    }
+}
+
+/// A connection lost before Bind: the statement itself was never started.
+fn not_executed(error: LinkError) -> ExecuteError {
+    ExecuteError::Lost { error, progress: Progress::NotSent }
+}
+
+fn write_params(statement: &Prepared, args: &[Arg], out: &mut BytesMut) -> Result<(), ExecuteError> {
+    for (index, (arg, ty)) in args.iter().zip(&statement.parameters).enumerate() {
+        let start = out.len();
+        out.put_i32(-1);
+        if encode_param(arg, ty, index + 1, out)?.is_null() {
+            continue;
+        }
+        let len = i32::try_from(out.len() - start - 4)
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "a value exceeds 2 GiB"))?;
+        if let Some(place) = out.get_mut(start..start + 4) {
+            place.copy_from_slice(&len.to_be_bytes());
+        }
+    }
+    Ok(())
+}
+
+/// Type oids of a ParameterDescription.
+fn parameter_types(body: &[u8]) -> Vec<u32> {
+    let (_, oids) = body.split_at(body.len().min(2));
+    oids.chunks_exact(4)
+        .filter_map(|oid| oid.try_into().ok().map(u32::from_be_bytes))
+        .collect()
+}

@@ -1,0 +1,141 @@
+//! A server connection as the pool keeps it: the engine's link plus what we know of the session.
+//!
+//! What happens on one connection lives here (prepared statements, settings, executing, ending a
+//! transaction, resetting, closing); who gets the connection is the pool's business.
+
+mod close;
+mod execute;
+mod extended;
+mod reset;
+mod settings;
+mod simple;
+mod statements;
+mod tag;
+mod transaction;
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::connect::{CancelTarget, Connected, ServerStream};
+use crate::engine::{Link, TransactionStatus};
+pub(crate) use close::close;
+pub(crate) use execute::{ExecuteError, Execution, Outcome, Progress, SendSink};
+pub use execute::{Discard, ResultSink, SinkError};
+use settings::AppliedSettings;
+pub use settings::{SettingError, Settings};
+use statements::StatementCache;
+pub use tag::CommandTag;
+pub(crate) use transaction::{EndError, Ended};
+
+/// What a pool decides about its connections once, at connect.
+pub(crate) struct ConnectionOptions {
+    /// Prepared statements kept per connection; 0 keeps none.
+    pub(crate) statement_cache_size: usize,
+    /// Largest message body that is buffered, bytes.
+    pub(crate) max_message: usize,
+    /// When to retire the connection.
+    pub(crate) expires: Option<Instant>,
+}
+
+/// One PostgreSQL session and what we know of it.
+pub(crate) struct ServerConnection {
+    link: Link<ServerStream>,
+    cancel: CancelTarget,
+    process_id: i32,
+    statements: StatementCache,
+    /// Names of statements to be closed with the next Parse.
+    stale_names: Vec<String>,
+    /// Settings of ours that are in force in the session.
+    settings: AppliedSettings,
+    dirty: bool,
+    tainted: bool,
+    expires: Option<Instant>,
+    idle_since: Instant,
+    /// The pool's true bound: given back when the server is known to be gone.
+    _slot: OwnedSemaphorePermit,
+}
+
+impl ServerConnection {
+    /// Takes over a connection that has just been opened; `slot` is held until it is closed.
+    pub(crate) fn new(
+        connected: Connected,
+        options: &ConnectionOptions,
+        slot: OwnedSemaphorePermit,
+    ) -> Self {
+        Self {
+            link: Link::new(connected.stream, connected.parameters, options.max_message),
+            cancel: connected.cancel,
+            process_id: connected.process_id,
+            statements: StatementCache::new(options.statement_cache_size),
+            stale_names: Vec::new(),
+            settings: AppliedSettings::default(),
+            dirty: false,
+            tainted: false,
+            expires: options.expires,
+            idle_since: Instant::now(),
+            _slot: slot,
+        }
+    }
+
+    /// Process id of the server's backend, as pg_stat_activity shows it.
+    pub(crate) fn process_id(&self) -> i32 {
+        self.process_id
+    }
+
+    /// Transaction status after the last reply.
+    pub(crate) fn status(&self) -> TransactionStatus {
+        self.link.status()
+    }
+
+    /// Whether nothing is under way on it.
+    pub(crate) fn at_rest(&self) -> bool {
+        self.link.at_rest()
+    }
+
+    /// Whether the next caller may have it: nothing under way, no transaction open.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.link.is_quiet()
+    }
+
+    /// Whether something may have changed the session for the next caller.
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+
+    /// Has it reset before the next caller gets it.
+    pub(crate) fn mark_dirty(&mut self) {
+        self.dirty = true;
+    }
+
+    /// Since when it lies idle.
+    pub(crate) fn idle_since(&self) -> Instant {
+        self.idle_since
+    }
+
+    /// Whether it must be closed because a reset cannot clean it (SQL PREPARE, LOAD).
+    pub(crate) fn is_tainted(&self) -> bool {
+        self.tainted
+    }
+
+    /// Whether its lifetime is over.
+    pub(crate) fn is_expired(&self, now: Instant) -> bool {
+        self.expires.is_some_and(|end| now >= end)
+    }
+
+    /// How long it has lain idle.
+    pub(crate) fn idle_for(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.idle_since)
+    }
+
+    /// Notes the moment at which it became idle, and lets go of large buffers.
+    pub(crate) fn rest(&mut self, now: Instant) {
+        self.idle_since = now;
+        self.link.shrink();
+    }
+
+    /// Looks, without waiting, whether the server has closed it meanwhile. `false`: unusable.
+    pub(crate) async fn probe(&mut self) -> bool {
+        std::future::poll_fn(|cx| std::task::Poll::Ready(self.link.probe(cx))).await
+    }
+}

@@ -1,0 +1,270 @@
+//! Session settings that callers ask for: checked, applied, tracked and restored.
+//!
+//! Settings outside a transaction are tracked, not dirt: they stay until a caller wants other
+//! ones, and a call that wants what is already in force pays nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::ServerConnection;
+use super::execute::{ExecuteError, Execution, ResultSink, SinkError};
+use crate::classify::{Classification, SafeFunctions, classify};
+use crate::engine::TransactionStatus;
+use crate::values::{Arg, Columns, TypeCatalogue};
+
+/// Most settings a caller may give at once.
+const MAX_SETTINGS: usize = 64;
+/// Longest name, bytes.
+const MAX_NAME: usize = 128;
+/// Longest value, bytes.
+const MAX_VALUE: usize = 16 * 1024;
+
+/// Sets each `$1` to its `$2` (NULL: its default) and answers what it was before.
+const SET_SQL: &str = "SELECT n, pg_catalog.current_setting(n, true), \
+     pg_catalog.set_config(n, v, false) \
+     FROM pg_catalog.unnest($1::pg_catalog.text[], $2::pg_catalog.text[]) AS s(n, v)";
+
+/// Settings asked for by a caller, by lower-case name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings(BTreeMap<String, String>);
+
+/// Why a setting is refused.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum SettingError {
+    /// Not a parameter name.
+    #[error("settings: {0:?} is not a parameter name")]
+    Name(String),
+    /// A parameter that would break the pool.
+    #[error("settings: {name} cannot be set here: {reason}")]
+    Refused {
+        /// The parameter.
+        name: String,
+        /// What it would break, and what to do.
+        reason: &'static str,
+    },
+    /// Too many, or too long.
+    #[error("settings: at most {MAX_SETTINGS} of at most {MAX_VALUE} bytes each")]
+    TooLarge,
+    /// A value with a NUL byte.
+    #[error("settings: the value of {0} contains a NUL byte")]
+    Nul(String),
+}
+
+impl Settings {
+    /// Checks names and values. Names are folded to lower case, as PostgreSQL compares them.
+    pub fn new(
+        pairs: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, SettingError> {
+        let mut settings = BTreeMap::new();
+        for (name, value) in pairs {
+            let name = check_name(&name)?;
+            if value.len() > MAX_VALUE || settings.len() >= MAX_SETTINGS {
+                return Err(SettingError::TooLarge);
+            }
+            if value.contains('\0') {
+                return Err(SettingError::Nul(name));
+            }
+            settings.insert(name, value);
+        }
+        Ok(Self(settings))
+    }
+
+    /// No settings.
+    pub(crate) const fn none() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    /// Whether nothing is asked for.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+fn check_name(name: &str) -> Result<String, SettingError> {
+    let valid = name.len() <= MAX_NAME
+        && name.split('.').count() <= 2
+        && name.split('.').all(|part| {
+            let mut chars = part.chars();
+            chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+                && chars.all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '$')
+        });
+    if !valid {
+        let shown: String = name.chars().take(64).collect();
+        return Err(SettingError::Name(shown));
+    }
+    let name = name.to_ascii_lowercase();
+    let reason = match name.as_str() {
+        "client_encoding" => "replies are always UTF-8",
+        "role" | "session_authorization" => {
+            "it would outlive the call; use a database entry with that user"
+        }
+        _ => return Ok(name),
+    };
+    Err(SettingError::Refused { name, reason })
+}
+
+/// Settings of ours that are in force on a connection.
+#[derive(Debug, Default)]
+pub(crate) struct AppliedSettings(BTreeMap<String, String>);
+
+impl AppliedSettings {
+    /// The search path that was asked for, `None` for the session's default.
+    pub(super) fn search_path(&self) -> Option<&str> {
+        self.0.get("search_path").map(String::as_str)
+    }
+
+    /// Forgets everything: the session was reset.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// What has to be set (or with `None` put back to its default) to reach `wanted`.
+    fn difference(&self, wanted: &Settings) -> Vec<(String, Option<String>)> {
+        let gone = self.0.keys().filter(|name| !wanted.0.contains_key(*name));
+        let changed = wanted.0.iter().filter(|(name, value)| self.0.get(*name) != Some(*value));
+        gone.map(|name| (name.clone(), None))
+            .chain(changed.map(|(name, value)| (name.clone(), Some(value.clone()))))
+            .collect()
+    }
+}
+
+/// Values to put back after a call inside a transaction or session.
+pub(crate) struct Restore {
+    values: Vec<(String, Option<String>)>,
+    search_path: Option<String>,
+}
+
+impl ServerConnection {
+    /// Brings the session's settings to exactly `wanted`. To be called outside a transaction.
+    /// All of it or nothing: an invalid value leaves what was in force.
+    pub(crate) async fn apply_settings(
+        &mut self,
+        wanted: &Settings,
+        types: &TypeCatalogue,
+    ) -> Result<(), ExecuteError> {
+        if self.settings.0 == wanted.0 {
+            return Ok(());
+        }
+        let changes = self.settings.difference(wanted);
+        self.set(&changes, types).await?;
+        self.settings.0.clone_from(&wanted.0);
+        Ok(())
+    }
+
+    /// Applies `wanted` on top of what is in force, inside a transaction or session, and
+    /// returns what is to be handed to [`restore_settings`](Self::restore_settings).
+    pub(crate) async fn push_settings(
+        &mut self,
+        wanted: &Settings,
+        types: &TypeCatalogue,
+    ) -> Result<Option<Restore>, ExecuteError> {
+        if wanted.is_empty() {
+            return Ok(None);
+        }
+        let changes: Vec<_> =
+            wanted.0.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();
+        let values = self.set(&changes, types).await?;
+        let search_path = self.settings.0.get("search_path").cloned();
+        if let Some(path) = wanted.0.get("search_path") {
+            self.settings.0.insert("search_path".to_owned(), path.clone());
+        }
+        Ok(Some(Restore { values, search_path }))
+    }
+
+    /// Puts settings back. In a failed transaction there is nothing to do: its rollback does it.
+    pub(crate) async fn restore_settings(
+        &mut self,
+        restore: Restore,
+        types: &TypeCatalogue,
+    ) -> Result<(), ExecuteError> {
+        match restore.search_path {
+            Some(path) => self.settings.0.insert("search_path".to_owned(), path),
+            None => self.settings.0.remove("search_path"),
+        };
+        if self.link.status() == TransactionStatus::Failed {
+            return Ok(());
+        }
+        self.set(&restore.values, types).await.map(drop)
+    }
+
+    async fn set(
+        &mut self,
+        changes: &[(String, Option<String>)],
+        types: &TypeCatalogue,
+    ) -> Result<Vec<(String, Option<String>)>, ExecuteError> {
+        let names = changes.iter().map(|(name, _)| Arg::Text(name.clone())).collect();
+        let values = changes
+            .iter()
+            .map(|(_, value)| value.clone().map_or(Arg::Null, Arg::Text))
+            .collect();
+        let args = [Arg::List(names), Arg::List(values)];
+        let class = set_class();
+        let what =
+            Execution { sql: SET_SQL, args: &args, class: &class, simple: false, types };
+        let mut before = PreviousValues::default();
+        self.extended(&what, &mut before).await?;
+        Ok(before.0)
+    }
+}
+
+/// The classification of [`SET_SQL`] as a statement worth keeping prepared.
+fn set_class() -> Classification {
+    let mut class = classify("SELECT 1", &SafeFunctions::default());
+    class.cacheable = true;
+    class
+}
+
+/// Collects name and previous value of each setting.
+#[derive(Default)]
+struct PreviousValues(Vec<(String, Option<String>)>);
+
+impl ResultSink for PreviousValues {
+    fn begin(&mut self, _: &Arc<Columns>) -> Result<(), SinkError> {
+        self.0.clear();
+        Ok(())
+    }
+
+    fn row(&mut self, columns: &Columns, body: &[u8]) -> Result<(), SinkError> {
+        let row = crate::values::Row::new(columns, body)?;
+        let text = |index| row.text(index).map(str::to_owned);
+        self.0.push((text(0).unwrap_or_default(), text(1)));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(pairs: &[(&str, &str)]) -> Settings {
+        let pairs = pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
+        Settings::new(pairs).unwrap()
+    }
+
+    #[test]
+    fn names_are_checked() {
+        assert!(Settings::new([("app.user_id".to_owned(), "7".to_owned())]).is_ok());
+        for bad in ["", "a b", "a;b", "a.b.c", "1a", "a.", "\"a\"", "é"] {
+            let result = Settings::new([(bad.to_owned(), String::new())]);
+            assert!(matches!(result, Err(SettingError::Name(_))), "{bad}");
+        }
+        for refused in ["ROLE", "client_encoding", "Session_Authorization"] {
+            let result = Settings::new([(refused.to_owned(), String::new())]);
+            assert!(matches!(result, Err(SettingError::Refused { .. })), "{refused}");
+        }
+    }
+
+    #[test]
+    fn the_difference_sets_what_changed_and_resets_what_is_gone() {
+        let applied = AppliedSettings(settings(&[("a", "1"), ("b", "2")]).0);
+        let difference = applied.difference(&settings(&[("B", "3"), ("c", "4")]));
+        assert_eq!(
+            difference,
+            [
+                ("a".to_owned(), None),
+                ("b".to_owned(), Some("3".to_owned())),
+                ("c".to_owned(), Some("4".to_owned())),
+            ]
+        );
+    }
+}

@@ -1,0 +1,139 @@
+//! The simple protocol: several statements in one text, the last result is the answer.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+use super::execute::{ExecuteError, Execution, Outcome, Progress, SendSink, SinkError};
+use super::{CommandTag, ServerConnection};
+use crate::engine::tag;
+use crate::server_error::ServerError;
+use crate::values::Columns;
+
+/// What a simple query has answered so far. Only the last result is kept, raw, until the end:
+/// its types can be looked up only when the connection is at rest again.
+#[derive(Default)]
+struct Answer {
+    description: Option<Bytes>,
+    rows: Vec<Bytes>,
+    size: usize,
+    too_large: bool,
+    copy: bool,
+    /// Whether `description` belongs to a statement that has completed.
+    result_complete: bool,
+    tag: Option<CommandTag>,
+    error: Option<Box<ServerError>>,
+}
+
+impl ServerConnection {
+    pub(super) async fn simple(
+        &mut self,
+        what: &Execution<'_>,
+        sink: &mut dyn SendSink,
+    ) -> Result<Outcome, ExecuteError> {
+        if !what.args.is_empty() {
+            return Err(ExecuteError::ArgumentCount { expected: 0, given: what.args.len() });
+        }
+        let answer = self.query(what.sql).await?;
+        if answer.copy {
+            return Err(ExecuteError::Copy);
+        }
+        if let Some(error) = answer.error {
+            return Err(ExecuteError::Server(error));
+        }
+        if answer.too_large {
+            return Err(SinkError::TooLarge { limit: self.link.max_message() }.into());
+        }
+        if let Some(body) = answer.description {
+            let oids = Columns::type_oids(&body).map_err(SinkError::from)?;
+            self.learn_types(what.types, &oids).await?;
+            let columns = Arc::new(Columns::parse(&body, what.types).map_err(SinkError::from)?);
+            sink.begin(&columns)?;
+            for row in &answer.rows {
+                sink.row(&columns, row)?;
+            }
+        }
+        Ok(Outcome { tag: answer.tag.unwrap_or_default() })
+    }
+
+    async fn query(&mut self, sql: &str) -> Result<Answer, ExecuteError> {
+        let sent_before = self.link.bytes_sent();
+        self.link.request().query(sql)?;
+        let limit = self.link.max_message();
+        let mut answer = Answer::default();
+        loop {
+            let frame = match self.link.next().await {
+                Ok(frame) => frame,
+                Err(error) => {
+                    let sent = self.link.bytes_sent() > sent_before;
+                    // A simple query commits before its CommandComplete: once sent, anything
+                    // may have happened.
+                    let progress = if sent { Progress::Completed } else { Progress::NotSent };
+                    return Err(ExecuteError::Lost { error, progress });
+                }
+            };
+            match frame.tag {
+                tag::ROW_DESCRIPTION => answer.begin(Bytes::copy_from_slice(frame.body)),
+                tag::DATA_ROW => answer.add(frame.body, frame.oversized, limit),
+                tag::COMMAND_COMPLETE => answer.complete(CommandTag::parse(frame.body)),
+                tag::EMPTY_QUERY_RESPONSE => answer.tag = Some(CommandTag::default()),
+                tag::ERROR_RESPONSE => {
+                    answer.error = Some(Box::new(ServerError::from_body(frame.body)));
+                }
+                tag::COPY_IN_RESPONSE => {
+                    answer.copy = true;
+                    self.link.request().copy_fail("COPY FROM STDIN is not possible here", false)?;
+                }
+                tag::COPY_OUT_RESPONSE => answer.copy = true,
+                tag::READY_FOR_QUERY => return Ok(answer),
+                tag::COPY_DATA | tag::COPY_DONE => {}
+                _ => {
+                    let error = self.link.out_of_step();
+                    return Err(ExecuteError::Lost { error, progress: Progress::Completed });
+                }
+            }
+        }
+    }
+
+    /// Runs a command of our own and returns its tag; its rows are thrown away.
+    pub(super) async fn command(&mut self, sql: &str) -> Result<CommandTag, ExecuteError> {
+        let answer = self.query(sql).await?;
+        match answer.error {
+            Some(error) => Err(ExecuteError::Server(error)),
+            None => Ok(answer.tag.unwrap_or_default()),
+        }
+    }
+}
+
+impl Answer {
+    fn begin(&mut self, description: Bytes) {
+        self.rows.clear();
+        self.size = 0;
+        self.too_large = false;
+        self.result_complete = false;
+        self.description = Some(description);
+    }
+
+    fn add(&mut self, body: &[u8], oversized: Option<usize>, limit: usize) {
+        self.size += body.len();
+        if oversized.is_some() || self.size > limit {
+            self.too_large = true;
+            self.rows.clear();
+        }
+        if !self.too_large {
+            self.rows.push(BytesMut::from(body).freeze());
+        }
+    }
+
+    /// A statement without a result wipes the result of the one before it.
+    fn complete(&mut self, tag: CommandTag) {
+        let had_rows = self.description.is_some() && !self.result_complete;
+        if !had_rows {
+            self.description = None;
+            self.rows.clear();
+            self.too_large = false;
+        }
+        self.result_complete = true;
+        self.tag = Some(tag);
+    }
+}

@@ -1,0 +1,72 @@
+//! Beginning and ending a transaction, with an exact answer about the commit.
+
+use super::ServerConnection;
+use super::execute::{ExecuteError, Progress};
+use crate::engine::{LinkError, TransactionStatus};
+use crate::server_error::ServerError;
+
+/// How a transaction ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The server said COMMIT.
+    Committed,
+    /// The server said ROLLBACK, whatever was asked for.
+    RolledBack,
+}
+
+/// Why it is not known to have ended as asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EndError {
+    /// The server refused to commit (a deferred constraint, a serialization failure) and rolled
+    /// back.
+    #[error(transparent)]
+    Refused(Box<ServerError>),
+    /// The connection was lost before any byte of the command was sent: rolled back.
+    #[error("{0}")]
+    NotSent(LinkError),
+    /// The connection was lost after it was sent: nobody can know.
+    #[error("{0}")]
+    Unknown(LinkError),
+}
+
+impl ServerConnection {
+    /// Sends `command`, a BEGIN with its modes.
+    pub(crate) async fn begin(&mut self, command: &str) -> Result<(), ExecuteError> {
+        self.command(command).await.map(drop)
+    }
+
+    /// COMMIT. The answer is decided by the command tag and the status, never by the mere
+    /// absence of an error: COMMIT of a failed transaction succeeds, saying ROLLBACK.
+    pub(crate) async fn commit(&mut self) -> Result<Ended, EndError> {
+        // A failed transaction cannot be committed, whatever happens to the answer.
+        let can_commit = self.link.status() == TransactionStatus::InTransaction;
+        self.end("COMMIT", can_commit).await
+    }
+
+    /// ROLLBACK.
+    pub(crate) async fn rollback(&mut self) -> Result<Ended, EndError> {
+        self.end("ROLLBACK", false).await
+    }
+
+    async fn end(&mut self, command: &str, can_commit: bool) -> Result<Ended, EndError> {
+        match self.command(command).await {
+            Ok(tag) => match (tag.command(), self.link.status()) {
+                ("COMMIT", TransactionStatus::Idle) => Ok(Ended::Committed),
+                ("ROLLBACK", TransactionStatus::Idle) => Ok(Ended::RolledBack),
+                _ => Err(EndError::Unknown(self.link.out_of_step())),
+            },
+            Err(ExecuteError::Server(error)) if self.link.status() == TransactionStatus::Idle => {
+                Err(EndError::Refused(error))
+            }
+            Err(ExecuteError::Lost { error, progress }) => {
+                if can_commit && progress != Progress::NotSent {
+                    Err(EndError::Unknown(error))
+                } else {
+                    Err(EndError::NotSent(error))
+                }
+            }
+            // An error that leaves the transaction open, or a reply that makes no sense.
+            Err(_) => Err(EndError::Unknown(self.link.out_of_step())),
+        }
+    }
+}

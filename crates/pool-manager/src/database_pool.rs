@@ -1,0 +1,144 @@
+//! The public face of a pool: the Go plugin's DatabasePool.
+
+use std::time::Duration;
+
+use crate::config::BackendConfig;
+use crate::connect::Connector;
+use crate::connection::{CommandTag, Discard, ResultSink, Settings};
+use crate::error::Error;
+use crate::pool::{Pool, PoolOptions, PoolStats};
+use crate::rows::{QueryRow, QueryRows, RowCollector};
+use crate::server_error::SqlState;
+use crate::statement::Statement;
+use crate::transaction::{Session, Transaction, TransactionOptions};
+use crate::values::Arg;
+
+/// Largest message taken from a server when nothing else is said: 64 MiB.
+pub const DEFAULT_MAX_MESSAGE: usize = 64 * 1024 * 1024;
+/// Statements slower than this are counted as slow when nothing else is said.
+pub const DEFAULT_SLOW_THRESHOLD: Duration = Duration::from_millis(100);
+
+/// A pool of connections to one PostgreSQL database. Cheap to clone.
+#[derive(Clone)]
+pub struct DatabasePool {
+    pool: Pool,
+}
+
+/// Limits that are not part of the backend's own configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct PoolLimits {
+    /// Largest message taken from the server, bytes: larger rows are refused.
+    pub max_message: usize,
+    /// From this duration on a statement counts as slow.
+    pub slow_threshold: Duration,
+}
+
+impl Default for PoolLimits {
+    fn default() -> Self {
+        Self { max_message: DEFAULT_MAX_MESSAGE, slow_threshold: DEFAULT_SLOW_THRESHOLD }
+    }
+}
+
+impl DatabasePool {
+    /// A pool named `name` for the backend that `config` describes. Connections are opened in
+    /// the background unless `behavior.lazy_connect` is set; an unreachable server is no error
+    /// here. Call it inside a Tokio runtime.
+    ///
+    /// # Errors
+    /// A configuration that cannot work: a malformed DSN, certificates that cannot be read.
+    pub fn new(name: &str, config: &BackendConfig) -> Result<Self, Error> {
+        Self::with_limits(name, config, PoolLimits::default())
+    }
+
+    /// [`new`](Self::new) with limits of one's own.
+    pub fn with_limits(
+        name: &str,
+        config: &BackendConfig,
+        limits: PoolLimits,
+    ) -> Result<Self, Error> {
+        let refuse = |error: &dyn std::fmt::Display| {
+            Error::refused(SqlState::INVALID_PARAMETER_VALUE, format!("pool {name:?}: {error}"))
+        };
+        let params = config.connect_params().map_err(|error| refuse(&error))?;
+        let connector = Connector::new(params).map_err(|error| refuse(&error))?;
+        let options = PoolOptions {
+            name: name.to_owned(),
+            pool: config.pool.clone(),
+            behavior: config.behavior.clone(),
+            max_message: limits.max_message,
+            slow_threshold: limits.slow_threshold,
+        };
+        Ok(Self { pool: Pool::new(options, connector) })
+    }
+
+    /// The pool's name.
+    pub fn name(&self) -> &str {
+        self.pool.name()
+    }
+
+    /// A connection of one's own for several statements, without a transaction.
+    pub async fn acquire(&self) -> Result<Session, Error> {
+        Session::begin(&self.pool, &Settings::default()).await
+    }
+
+    /// Begins a transaction.
+    pub async fn begin(&self) -> Result<Transaction, Error> {
+        self.begin_with(&TransactionOptions::default()).await
+    }
+
+    /// Begins a transaction with options.
+    pub async fn begin_with(&self, options: &TransactionOptions) -> Result<Transaction, Error> {
+        Transaction::begin(&self.pool, options).await
+    }
+
+    /// Executes a statement, throwing its rows away.
+    pub async fn exec(&self, sql: &str, args: &[Arg]) -> Result<CommandTag, Error> {
+        self.execute(&Statement::new(sql, args), &mut Discard).await
+    }
+
+    /// Executes a statement and collects its rows.
+    pub async fn query(&self, sql: &str, args: &[Arg]) -> Result<QueryRows, Error> {
+        let mut rows = RowCollector::new(self.pool.options().max_message);
+        let tag = self.execute(&Statement::new(sql, args), &mut rows).await?;
+        Ok(rows.finish(tag))
+    }
+
+    /// Executes a statement and returns its first row, `None` when there is none.
+    pub async fn query_row(&self, sql: &str, args: &[Arg]) -> Result<Option<QueryRow>, Error> {
+        Ok(self.query(sql, args).await?.into_iter().next())
+    }
+
+    /// Executes a statement and hands its rows to `sink` while they arrive. A dropped future
+    /// cancels the statement at the server.
+    pub async fn execute(
+        &self,
+        statement: &Statement<'_>,
+        sink: &mut (impl ResultSink + Send),
+    ) -> Result<CommandTag, Error> {
+        self.pool.execute(statement, sink).await
+    }
+
+    /// One round trip to the server on the housekeeping connection.
+    pub async fn health_check(&self) -> Result<(), Error> {
+        self.pool.check_health().await
+    }
+
+    /// The server's version, as it reports it (`server_version`).
+    pub async fn server_version(&self) -> Result<String, Error> {
+        self.pool.server_version().await
+    }
+
+    /// Current figures.
+    pub fn stats(&self) -> PoolStats {
+        self.pool.stats()
+    }
+
+    /// Refuses new work, lets running work finish for at most `limit`, closes all connections.
+    pub async fn close(&self, limit: Duration) {
+        self.pool.close(limit).await;
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+}

@@ -1,0 +1,347 @@
+//! One server connection: buffers, framing, owed replies, status and reported parameters.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+
+use super::frame::{Frame, TransactionStatus, tag};
+use super::request::Request;
+use crate::server_error::ServerError;
+
+/// Tag and length in front of every backend message.
+const HEADER_LEN: usize = 5;
+/// Room made in the read buffer before a read.
+const READ_CHUNK: usize = 16 * 1024;
+/// A buffer that grew past this is given back to the allocator once it is empty.
+const KEEP_CAPACITY: usize = 64 * 1024;
+
+/// Why a connection can no longer be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LinkError {
+    /// The server ended the connection, after this error if it sent one.
+    #[error("server closed the connection unexpectedly")]
+    Closed(Option<Box<ServerError>>),
+    /// Reading or writing failed.
+    #[error("connection to the server failed: {0}")]
+    Io(#[source] io::Error),
+    /// The server sent what the protocol does not allow here.
+    #[error("protocol violation by the server: {0}")]
+    Protocol(&'static str),
+}
+
+/// A server connection after startup, over stream `S`.
+///
+/// Every method is cancel safe in this sense: the reading and writing state lives here, not in
+/// the future, so a dropped future leaves a connection that knows it is busy.
+pub(crate) struct Link<S> {
+    stream: S,
+    incoming: BytesMut,
+    outgoing: BytesMut,
+    /// Bytes at the front of `incoming` that belong to the frame handed out last.
+    consumed: usize,
+    /// Bytes of an oversized message still to be thrown away.
+    skip: usize,
+    owed: u32,
+    needs_flush: bool,
+    dead: bool,
+    status: TransactionStatus,
+    parameters: BTreeMap<String, String>,
+    parameter_changes: u64,
+    bytes_sent: u64,
+    last_fatal: Option<Box<ServerError>>,
+    max_message: usize,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
+    /// Takes over `stream` right after the first ReadyForQuery. Messages whose body is longer
+    /// than `max_message` bytes are reported and thrown away instead of being buffered.
+    pub(crate) fn new(
+        stream: S,
+        parameters: BTreeMap<String, String>,
+        max_message: usize,
+    ) -> Self {
+        Self {
+            stream,
+            incoming: BytesMut::new(),
+            outgoing: BytesMut::new(),
+            consumed: 0,
+            skip: 0,
+            owed: 0,
+            needs_flush: false,
+            dead: false,
+            status: TransactionStatus::Idle,
+            parameters,
+            parameter_changes: 0,
+            bytes_sent: 0,
+            last_fatal: None,
+            max_message,
+        }
+    }
+
+    /// Status in the last ReadyForQuery.
+    pub(crate) fn status(&self) -> TransactionStatus {
+        self.status
+    }
+
+    /// How often a reported parameter has changed its value.
+    pub(crate) fn parameter_changes(&self) -> u64 {
+        self.parameter_changes
+    }
+
+    /// Bytes handed to the socket since the connection was made.
+    pub(crate) fn bytes_sent(&self) -> u64 {
+        self.bytes_sent
+    }
+
+    /// Whether every reply was read and no byte waits in either direction.
+    pub(crate) fn at_rest(&self) -> bool {
+        !self.dead
+            && self.owed == 0
+            && self.skip == 0
+            && self.outgoing.is_empty()
+            && self.incoming.len() == self.consumed
+    }
+
+    /// Whether the next caller may have this connection: at rest and outside a transaction.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.at_rest() && self.status == TransactionStatus::Idle
+    }
+
+    /// Declares the connection unusable: the server sent what is not expected here.
+    pub(crate) fn out_of_step(&mut self) -> LinkError {
+        self.dead = true;
+        LinkError::Protocol("unexpected message")
+    }
+
+    /// Largest message body that is buffered, bytes.
+    pub(crate) fn max_message(&self) -> usize {
+        self.max_message
+    }
+
+    /// Whether the server or the network ended it.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.dead
+    }
+
+    /// Queues messages. From here on the connection is busy until their replies were read.
+    pub(crate) fn request(&mut self) -> Request<'_> {
+        Request::new(&mut self.outgoing, &mut self.owed)
+    }
+
+    /// The next message of the server that is not a notice, a notification or a parameter
+    /// report; writes what is queued while it waits, so that neither side can block the other.
+    pub(crate) async fn next(&mut self) -> Result<Frame<'_>, LinkError> {
+        self.release_consumed();
+        let (tag, len) = loop {
+            if let Some((tag, len)) = self.header()? {
+                let total = HEADER_LEN + len;
+                if len > self.max_message {
+                    return Ok(self.oversized(tag, len));
+                }
+                if self.incoming.len() >= total {
+                    if self.absorb(tag, len)? {
+                        self.incoming.advance(total);
+                        continue;
+                    }
+                    break (tag, len);
+                }
+                // Exactly what is missing: growing by doubling would keep twice a large value.
+                self.incoming.reserve(total - self.incoming.len());
+            }
+            poll_fn(|cx| self.poll_drive(cx)).await?;
+        };
+        self.consumed = HEADER_LEN + len;
+        let body = self.incoming.get(HEADER_LEN..HEADER_LEN + len).unwrap_or_default();
+        Ok(Frame { tag, body, oversized: None })
+    }
+
+    /// Reads what an idle connection may have been sent, without waiting. `false`: unusable.
+    pub(crate) fn probe(&mut self, cx: &mut Context<'_>) -> bool {
+        self.release_consumed();
+        loop {
+            match self.poll_drive(cx) {
+                Poll::Pending => return self.is_quiet(),
+                Poll::Ready(Err(_)) => return false,
+                Poll::Ready(Ok(())) => {}
+            }
+            while let Ok(Some((tag, len))) = self.header() {
+                let total = HEADER_LEN + len;
+                if self.incoming.len() < total || len > self.max_message {
+                    break;
+                }
+                match self.absorb(tag, len) {
+                    Ok(true) => self.incoming.advance(total),
+                    Ok(false) | Err(_) => {
+                        self.dead = true;
+                        return false;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Says goodbye and waits for the server's end of file: only then is its slot free.
+    /// Whatever else it sends is thrown away. Bounded by the caller.
+    pub(crate) async fn terminate(&mut self) {
+        self.outgoing.extend_from_slice(&[b'X', 0, 0, 0, 4]);
+        while !self.dead {
+            self.consumed = 0;
+            self.incoming.clear();
+            if poll_fn(|cx| self.poll_drive(cx)).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Gives memory back after a large message.
+    pub(crate) fn shrink(&mut self) {
+        self.release_consumed();
+        if self.incoming.is_empty() && self.incoming.capacity() > KEEP_CAPACITY {
+            self.incoming = BytesMut::new();
+        }
+        if self.outgoing.is_empty() && self.outgoing.capacity() > KEEP_CAPACITY {
+            self.outgoing = BytesMut::new();
+        }
+    }
+
+    fn release_consumed(&mut self) {
+        self.incoming.advance(self.consumed);
+        self.consumed = 0;
+    }
+
+    /// Tag and body length of the message at the front, when its header is complete.
+    fn header(&mut self) -> Result<Option<(u8, usize)>, LinkError> {
+        let &[tag, a, b, c, d, ..] = &self.incoming[..] else { return Ok(None) };
+        let len = u32::from_be_bytes([a, b, c, d]) as usize;
+        match len.checked_sub(4) {
+            Some(body) if body <= i32::MAX as usize => Ok(Some((tag, body))),
+            _ => {
+                self.dead = true;
+                Err(LinkError::Protocol("impossible message length"))
+            }
+        }
+    }
+
+    fn oversized(&mut self, tag: u8, len: usize) -> Frame<'_> {
+        let total = HEADER_LEN + len;
+        let have = self.incoming.len().min(total);
+        self.incoming.advance(have);
+        self.skip = total - have;
+        Frame { tag, body: &[], oversized: Some(len) }
+    }
+
+    /// Takes note of the complete message at the front; `true` when nobody needs to see it.
+    fn absorb(&mut self, tag: u8, len: usize) -> Result<bool, LinkError> {
+        let body = self.incoming.get(HEADER_LEN..HEADER_LEN + len).unwrap_or_default();
+        match tag {
+            tag::NOTICE_RESPONSE | tag::NOTIFICATION_RESPONSE => Ok(true),
+            tag::PARAMETER_STATUS => {
+                let mut texts = body.split(|b| *b == 0).map(String::from_utf8_lossy);
+                if let (Some(name), Some(value)) = (texts.next(), texts.next()) {
+                    let (name, value) = (name.into_owned(), value.into_owned());
+                    if self.parameters.get(&name) != Some(&value) {
+                        self.parameters.insert(name, value);
+                        self.parameter_changes += 1;
+                    }
+                }
+                Ok(true)
+            }
+            tag::READY_FOR_QUERY => {
+                let status = TransactionStatus::parse(body);
+                match (status, self.owed.checked_sub(1)) {
+                    (Some(status), Some(owed)) => {
+                        self.status = status;
+                        self.owed = owed;
+                        Ok(false)
+                    }
+                    _ => {
+                        self.dead = true;
+                        Err(LinkError::Protocol("unexpected ReadyForQuery"))
+                    }
+                }
+            }
+            tag::ERROR_RESPONSE => {
+                let error = ServerError::from_body(body);
+                if error.is_fatal() {
+                    self.last_fatal = Some(Box::new(error));
+                }
+                Ok(false)
+            }
+            _ if self.owed == 0 => {
+                self.dead = true;
+                Err(LinkError::Protocol("a message that nobody asked for"))
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Writes what is queued and reads what is there; ready once something was read.
+    fn poll_drive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
+        // A failed write is not the end: the server's farewell may still be readable.
+        let write = self.poll_flush(cx);
+        match self.poll_read(cx) {
+            Poll::Pending => match write {
+                Poll::Ready(Err(error)) => Poll::Ready(Err(self.fail(error))),
+                _ => Poll::Pending,
+            },
+            Poll::Ready(Ok(0)) => {
+                self.dead = true;
+                Poll::Ready(Err(LinkError::Closed(self.last_fatal.take())))
+            }
+            Poll::Ready(Ok(_)) => Poll::Ready(Ok(())),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(self.fail(error))),
+        }
+    }
+
+    fn fail(&mut self, error: io::Error) -> LinkError {
+        self.dead = true;
+        match self.last_fatal.take() {
+            Some(fatal) => LinkError::Closed(Some(fatal)),
+            None => LinkError::Io(error),
+        }
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.outgoing.is_empty() {
+            match Pin::new(&mut self.stream).poll_write(cx, &self.outgoing) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(n)) => {
+                    self.outgoing.advance(n);
+                    self.bytes_sent += n as u64;
+                    self.needs_flush = true;
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        if self.needs_flush {
+            match Pin::new(&mut self.stream).poll_flush(cx) {
+                Poll::Ready(Ok(())) => self.needs_flush = false,
+                other => return other,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.incoming.capacity() - self.incoming.len() < READ_CHUNK / 4 {
+            self.incoming.reserve(READ_CHUNK);
+        }
+        let read = pin!(self.stream.read_buf(&mut self.incoming)).poll(cx);
+        if let Poll::Ready(Ok(n)) = read {
+            let skipped = self.skip.min(self.incoming.len());
+            self.incoming.advance(skipped);
+            self.skip -= skipped;
+            return Poll::Ready(Ok(n));
+        }
+        read
+    }
+}
+
+#[cfg(test)]
+mod tests;

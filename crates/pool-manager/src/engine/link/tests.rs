@@ -1,0 +1,1 @@
+//! The link over an in-memory pipe.

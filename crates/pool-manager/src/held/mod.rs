@@ -1,0 +1,206 @@
+//! Transactions and sessions by name: found from any RPC connection, owned by one, expiring.
+//!
+//! ```text
+//! reserved ──► live ──┬─ commit, rollback, end ──► finished
+//!                     ├─ idle for idle_timeout ──► expired (25P03)
+//!                     ├─ max_lifetime is over ───► expired (25P04)
+//!                     ├─ its owner is gone ──────► rolled back
+//!                     └─ a call was cut off ─────► lost
+//! ```
+//!
+//! The end of a name is remembered for a while, so that a late call is told why.
+
+mod entry;
+mod names;
+mod watch;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::RngExt;
+
+use crate::connection::{CommandTag, ResultSink, Settings};
+use crate::error::Error;
+use crate::pool::Pool;
+use crate::server_error::SqlState;
+use crate::statement::Statement;
+use crate::transaction::{HeldState, Session, Transaction, TransactionOptions};
+use entry::{Entry, Holding};
+use names::{Ending, Names};
+
+/// Longest name that a caller may choose, bytes.
+const MAX_NAME: usize = 128;
+
+/// Whose transactions and sessions these are: one RPC connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Owner(pub u64);
+
+/// What a name stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum HeldKind {
+    /// A transaction (`tx_id`).
+    Transaction,
+    /// A session (`session_id`).
+    Session,
+}
+
+impl HeldKind {
+    fn noun(self) -> &'static str {
+        match self {
+            Self::Transaction => "transaction",
+            Self::Session => "session",
+        }
+    }
+}
+
+/// How long a transaction or session may be idle, and how long it may last. `None`: no limit.
+#[derive(Debug, Clone, Copy)]
+pub struct HeldLimits {
+    /// Between two calls.
+    pub idle_timeout: Option<Duration>,
+    /// From its begin.
+    pub max_lifetime: Option<Duration>,
+}
+
+/// All transactions and sessions that callers hold by name. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct HeldConnections(Arc<Names>);
+
+impl HeldConnections {
+    /// Begins a transaction under `name`, or under a random one.
+    pub async fn begin_transaction(
+        &self,
+        pool: &crate::DatabasePool,
+        owner: Owner,
+        name: Option<&str>,
+        options: &TransactionOptions,
+        limits: HeldLimits,
+    ) -> Result<String, Error> {
+        let begin = async {
+            Transaction::begin(pool.pool(), options).await.map(Holding::Transaction)
+        };
+        self.begin(HeldKind::Transaction, owner, name, limits, begin).await
+    }
+
+    /// Begins a session under `name`, or under a random one.
+    pub async fn begin_session(
+        &self,
+        pool: &crate::DatabasePool,
+        owner: Owner,
+        name: Option<&str>,
+        settings: &Settings,
+        limits: HeldLimits,
+    ) -> Result<String, Error> {
+        let begin = async { Session::begin(pool.pool(), settings).await.map(Holding::Session) };
+        self.begin(HeldKind::Session, owner, name, limits, begin).await
+    }
+
+    async fn begin(
+        &self,
+        kind: HeldKind,
+        owner: Owner,
+        name: Option<&str>,
+        limits: HeldLimits,
+        begin: impl Future<Output = Result<Holding, Error>>,
+    ) -> Result<String, Error> {
+        let name = match name {
+            Some(name) => check_name(kind, name)?.to_owned(),
+            None => random_name(),
+        };
+        // Before the connection is taken: two begins of one name must not both succeed. The
+        // reservation is given up when this future is dropped.
+        let reservation = self.0.reserve(kind, &name)?;
+        let holding = begin.await?;
+        let entry = Arc::new(Entry::new(name.as_str().into(), kind, owner, limits, holding));
+        reservation.fill(&entry);
+        watch::start(Arc::clone(&self.0), entry);
+        Ok(name)
+    }
+
+    /// Executes a statement in the transaction or session of that name. Calls with one name run
+    /// one after another.
+    pub async fn execute(
+        &self,
+        kind: HeldKind,
+        name: &str,
+        statement: &Statement<'_>,
+        sink: &mut (impl ResultSink + Send),
+    ) -> Result<CommandTag, Error> {
+        let entry = self.0.find(kind, name)?;
+        let mut call = entry.enter(&self.0).await?;
+        let result = entry.unless_ended(&self.0, call.execute(statement, sink)).await?;
+        match (kind, call.state()) {
+            (HeldKind::Transaction, Some(HeldState::Idle)) => call.finish(Ending::Finished),
+            (_, Some(HeldState::Unusable)) => call.finish(Ending::Lost),
+            _ => {}
+        }
+        result
+    }
+
+    /// Commits the transaction of that name.
+    pub async fn commit(&self, name: &str) -> Result<(), Error> {
+        match self.take(HeldKind::Transaction, name).await? {
+            Holding::Transaction(transaction) => transaction.commit().await,
+            Holding::Session(session) => session.end().await,
+        }
+    }
+
+    /// Rolls back the transaction of that name.
+    pub async fn rollback(&self, name: &str) -> Result<(), Error> {
+        match self.take(HeldKind::Transaction, name).await? {
+            Holding::Transaction(transaction) => transaction.rollback().await,
+            Holding::Session(session) => session.end().await,
+        }
+    }
+
+    /// Ends the session of that name.
+    pub async fn end_session(&self, name: &str) -> Result<(), Error> {
+        self.take(HeldKind::Session, name).await?.release().await;
+        Ok(())
+    }
+
+    /// Takes what the name stands for after the calls before, and retires the name: from here
+    /// on nobody else can end it.
+    async fn take(&self, kind: HeldKind, name: &str) -> Result<Holding, Error> {
+        let entry = self.0.find(kind, name)?;
+        let mut call = entry.enter(&self.0).await?;
+        call.take(Ending::Finished).ok_or_else(|| self.0.why_ended(kind, name))
+    }
+
+    /// Rolls back and ends everything that `owner` began: its RPC connection is gone.
+    pub fn end_owner(&self, owner: Owner) {
+        for entry in self.0.owned_by(owner) {
+            self.0.end(&entry, Ending::OwnerGone);
+        }
+    }
+
+    /// Rolls back and ends everything, and waits until it is done.
+    pub async fn end_all(&self) {
+        self.0.end_all(Ending::Shutdown).await;
+    }
+}
+
+fn check_name(kind: HeldKind, name: &str) -> Result<&str, Error> {
+    if (1..=MAX_NAME).contains(&name.len()) {
+        return Ok(name);
+    }
+    Err(Error::refused(
+        SqlState::INVALID_PARAMETER_VALUE,
+        format!("the id of a {} has 1 to {MAX_NAME} bytes, not {}", kind.noun(), name.len()),
+    ))
+}
+
+/// 128 random bits from the system's generator: an id is a capability.
+fn random_name() -> String {
+    format!("{:032x}", rand::rng().random::<u128>())
+}
+
+impl Pool {
+    fn count_held(&self, kind: HeldKind, change: i64) {
+        match kind {
+            HeldKind::Transaction => self.counters().transactions(change),
+            HeldKind::Session => self.counters().sessions(change),
+        }
+    }
+}

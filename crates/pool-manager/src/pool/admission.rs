@@ -1,0 +1,218 @@
+//! Who may have a connection next: in order of arrival, bounded in number and time.
+//!
+//! Tokio's semaphore hands permits over in the order in which they were asked for, and a permit
+//! that is released goes to the first waiter before anybody who comes later can take it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use crate::error::Error;
+
+/// The right to a connection. Dropped last, after the connection went back.
+pub(super) struct Permits {
+    _admission: OwnedSemaphorePermit,
+    _held: Option<OwnedSemaphorePermit>,
+}
+
+pub(super) struct Admission {
+    pool: Arc<str>,
+    size: usize,
+    max_held: usize,
+    queue_size: usize,
+    admission: Arc<Semaphore>,
+    held: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    canceled: AtomicU64,
+}
+
+impl Admission {
+    pub(super) fn new(pool: Arc<str>, size: usize, max_held: usize, queue_size: usize) -> Self {
+        Self {
+            pool,
+            size,
+            max_held,
+            queue_size,
+            admission: Arc::new(Semaphore::new(size)),
+            held: Arc::new(Semaphore::new(max_held)),
+            waiting: AtomicUsize::new(0),
+            canceled: AtomicU64::new(0),
+        }
+    }
+
+    /// Callers in the queue.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Callers that gave up or vanished while they waited.
+    pub(super) fn canceled(&self) -> u64 {
+        self.canceled.load(Ordering::Relaxed)
+    }
+
+    /// Waits for its turn, at most `limit`. Cancel safe: a dropped future leaves the queue.
+    ///
+    /// A caller that will hold its connection first waits for one of the `max_held` places,
+    /// outside the queue for connections: it never stands in front of a short statement.
+    pub(super) async fn enter(
+        &self,
+        hold: bool,
+        limit: Duration,
+    ) -> Result<Permits, Error> {
+        let started = Instant::now();
+        let held = if hold {
+            let what = "the places for transactions and sessions (pool.max_held) were taken";
+            Some(self.acquire(&self.held, limit, what).await?)
+        } else {
+            None
+        };
+        let left = limit.saturating_sub(started.elapsed());
+        let admission = self.acquire(&self.admission, left, "all slots were taken").await?;
+        Ok(Permits { _admission: admission, _held: held })
+    }
+
+    /// A permit if one is free and nobody waits for it.
+    pub(super) fn try_enter(&self) -> Option<Permits> {
+        let admission = Arc::clone(&self.admission).try_acquire_owned().ok()?;
+        Some(Permits { _admission: admission, _held: None })
+    }
+
+    /// Every permit: nobody is inside any more.
+    pub(super) async fn everybody_out(&self) {
+        let all = u32::try_from(self.size).unwrap_or(u32::MAX);
+        let _ = Arc::clone(&self.admission).acquire_many_owned(all).await;
+    }
+
+    async fn acquire(
+        &self,
+        semaphore: &Arc<Semaphore>,
+        limit: Duration,
+        what: &'static str,
+    ) -> Result<OwnedSemaphorePermit, Error> {
+        if let Ok(permit) = Arc::clone(semaphore).try_acquire_owned() {
+            return Ok(permit);
+        }
+        let started = Instant::now();
+        let mut place = self.queue()?;
+        match timeout(limit, Arc::clone(semaphore).acquire_owned()).await {
+            Ok(Ok(permit)) => {
+                place.served = true;
+                Ok(permit)
+            }
+            Ok(Err(_)) => Err(Error::Closed(Arc::clone(&self.pool))),
+            Err(_) => Err(self.exhausted(semaphore, what, started.elapsed())),
+        }
+    }
+
+    fn queue(&self) -> Result<Place<'_>, Error> {
+        let waiting = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let place = Place { admission: self, served: false };
+        if waiting < self.queue_size {
+            return Ok(place);
+        }
+        Err(Error::QueueFull { pool: Arc::clone(&self.pool), size: self.size, waiting })
+    }
+
+    fn exhausted(&self, of: &Arc<Semaphore>, what: &'static str, waited: Duration) -> Error {
+        let (size, remedy) = if Arc::ptr_eq(of, &self.held) {
+            (self.max_held, "pool.max_held")
+        } else {
+            (self.size, "the pool's size")
+        };
+        Error::Exhausted {
+            pool: Arc::clone(&self.pool),
+            what,
+            remedy,
+            size,
+            waiting: self.waiting().saturating_sub(1),
+            waited,
+        }
+    }
+}
+
+/// A place in the queue; leaving it unserved counts as a cancelled acquisition.
+struct Place<'a> {
+    admission: &'a Admission,
+    served: bool,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.admission.waiting.fetch_sub(1, Ordering::Relaxed);
+        if !self.served {
+            self.admission.canceled.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(3600);
+
+    fn admission(size: usize, held: usize, queue: usize) -> Admission {
+        Admission::new("p".into(), size, held, queue)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waiting_ends_with_the_pool_its_size_and_the_waiters() {
+        let admission = admission(1, 1, 10);
+        let _inside = admission.enter(false, LONG).await.unwrap();
+        let error = admission.enter(false, Duration::from_secs(5)).await.err().unwrap();
+        assert_eq!(error.sqlstate().as_str(), "53300");
+        assert!(error.to_string().contains("pool \"p\" is exhausted"), "{error}");
+        assert_eq!((admission.waiting(), admission.canceled()), (0, 1));
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_at_once() {
+        let admission = admission(1, 1, 0);
+        let _inside = admission.enter(false, LONG).await.unwrap();
+        let error = admission.enter(false, LONG).await.err().unwrap();
+        assert!(matches!(error, Error::QueueFull { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn waiting_for_a_held_place_never_holds_up_a_short_statement() {
+        let admission = admission(2, 1, 10);
+        let _held = admission.enter(true, LONG).await.unwrap();
+        let mut second = std::pin::pin!(admission.enter(true, LONG));
+        tokio::select! {
+            biased;
+            _ = &mut second => panic!("only one may hold"),
+            () = std::future::ready(()) => {}
+        }
+        assert!(admission.try_enter().is_some());
+    }
+
+    #[tokio::test]
+    async fn waiters_are_served_in_order_and_a_vanished_one_costs_nothing() {
+        let admission = Arc::new(admission(1, 1, 10));
+        let inside = admission.enter(false, LONG).await.unwrap();
+        let (order, mut served) = tokio::sync::mpsc::unbounded_channel();
+        let mut tasks = Vec::new();
+        for n in 0..4 {
+            let (queue, order) = (Arc::clone(&admission), order.clone());
+            tasks.push(tokio::spawn(async move {
+                let _permit = queue.enter(false, LONG).await.unwrap();
+                order.send(n).unwrap();
+            }));
+            while admission.waiting() <= n {
+                tokio::task::yield_now().await;
+            }
+        }
+        tasks[1].abort();
+        while admission.waiting() > 3 {
+            tokio::task::yield_now().await;
+        }
+        drop(inside);
+        for expected in [0, 2, 3] {
+            assert_eq!(served.recv().await, Some(expected));
+        }
+        assert_eq!(admission.canceled(), 1);
+    }
+}

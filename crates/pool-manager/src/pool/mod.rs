@@ -1,0 +1,204 @@
+//! One pool for one backend: which caller gets which server connection, and when.
+//!
+//! bb8 stores the idle connections (last in, first out). Everything else is decided here:
+//! admission in order of arrival ([`admission`]), opening ([`open`]), what happens to a
+//! connection that comes back ([`checkout`]), and its lifetime ([`maintain`]).
+//!
+//! Invariants:
+//! * A caller holds an admission permit for as long as it has a connection, and a connection
+//!   being reset or closed keeps the permit of its last caller: so whoever is admitted finds an
+//!   idle connection or room for a new one.
+//! * Every connection holds a slot permit until the server has ended the session: so PostgreSQL
+//!   never sees more than `max_connections` of them.
+
+mod admission;
+mod checkout;
+mod maintain;
+mod open;
+mod slot;
+mod stats;
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use lru::LruCache;
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, watch};
+
+use crate::classify::{Classification, SafeFunctions, classify};
+use crate::config::{BehaviorConfig, PoolConfig};
+use crate::connect::{Connector, Housekeeping};
+use crate::error::Error;
+use crate::values::TypeCatalogue;
+use admission::Admission;
+pub(crate) use checkout::Checkout;
+use slot::SlotManager;
+pub use stats::PoolStats;
+use stats::Counters;
+
+/// Statement texts whose classification is remembered.
+const CLASSIFICATIONS: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
+/// Longer statements are classified anew each time, so that the cache stays small.
+const MAX_CLASSIFIED_TEXT: usize = 16 * 1024;
+/// Connections opened at the same time, at most: a restart must not become a storm.
+const MAX_CONCURRENT_CONNECTS: usize = 8;
+
+/// Everything that a pool is made of.
+#[derive(Debug, Clone)]
+pub(crate) struct PoolOptions {
+    /// The pool's name, as callers know it.
+    pub(crate) name: String,
+    /// Size and lifetimes.
+    pub(crate) pool: PoolConfig,
+    /// Statement cache, reset, time limits.
+    pub(crate) behavior: BehaviorConfig,
+    /// Largest message accepted from the server, bytes. Larger rows are refused, not buffered.
+    pub(crate) max_message: usize,
+    /// Statements that take longer are counted as slow.
+    pub(crate) slow_threshold: Duration,
+}
+
+/// A pool of server connections. Cheap to clone; every clone is the same pool.
+#[derive(Clone)]
+pub(crate) struct Pool(Arc<Shared>);
+
+struct Shared {
+    name: Arc<str>,
+    options: PoolOptions,
+    connector: Connector,
+    housekeeping: Housekeeping,
+    idle: bb8::Pool<SlotManager>,
+    admission: Admission,
+    slots: Arc<Semaphore>,
+    connecting: Semaphore,
+    types: TypeCatalogue,
+    safe_functions: SafeFunctions,
+    classifications: Mutex<LruCache<Box<str>, Arc<Classification>>>,
+    counters: Counters,
+    closing: watch::Sender<bool>,
+    runtime: Handle,
+}
+
+impl Pool {
+    /// Builds the pool and starts its maintenance; opens nothing yet. Must be called inside a
+    /// Tokio runtime, which the pool's own tasks use from then on.
+    pub(crate) fn new(options: PoolOptions, connector: Connector) -> Self {
+        let size = options.pool.max_connections as usize;
+        let idle = bb8::Pool::builder()
+            // The bound is the slots' semaphore: bb8 would count empty slots as connections.
+            .max_size(u32::MAX / 4)
+            .test_on_check_out(false)
+            .retry_connection(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .queue_strategy(bb8::QueueStrategy::Lifo)
+            .build_unchecked(SlotManager);
+        let (closing, _) = watch::channel(false);
+        let pool = Self(Arc::new(Shared {
+            name: options.name.as_str().into(),
+            housekeeping: Housekeeping::new(connector.clone()),
+            connector,
+            idle,
+            admission: Admission::new(
+                options.name.as_str().into(),
+                size,
+                options.pool.effective_max_held() as usize,
+                options.pool.wait_queue_size as usize,
+            ),
+            slots: Arc::new(Semaphore::new(size)),
+            connecting: Semaphore::new(size.min(MAX_CONCURRENT_CONNECTS)),
+            types: TypeCatalogue::default(),
+            safe_functions: SafeFunctions::new(&options.behavior.session_safe_functions),
+            classifications: Mutex::new(LruCache::new(CLASSIFICATIONS)),
+            counters: Counters::default(),
+            closing,
+            runtime: Handle::current(),
+            options,
+        }));
+        pool.start_maintenance();
+        pool
+    }
+
+    /// The pool's name.
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.0.name
+    }
+
+    /// How it was configured.
+    pub(crate) fn options(&self) -> &PoolOptions {
+        &self.0.options
+    }
+
+    /// The types that this database is known to have.
+    pub(crate) fn types(&self) -> &TypeCatalogue {
+        &self.0.types
+    }
+
+    /// The runtime that the pool's tasks run on.
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.0.runtime
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.0.counters
+    }
+
+    /// What kind of statement this is; remembered by text.
+    pub(crate) fn classify(&self, sql: &str) -> Arc<Classification> {
+        if sql.len() > MAX_CLASSIFIED_TEXT {
+            return Arc::new(classify(sql, &self.0.safe_functions));
+        }
+        let lock = || self.0.classifications.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(class) = lock().get(sql) {
+            return Arc::clone(class);
+        }
+        let class = Arc::new(classify(sql, &self.0.safe_functions));
+        lock().put(sql.into(), Arc::clone(&class));
+        class
+    }
+
+    /// A connection for one statement, in order of arrival, within `acquire_timeout`.
+    pub(crate) async fn acquire(&self) -> Result<Checkout, Error> {
+        self.checkout(false).await
+    }
+
+    /// A connection to be held over several calls: at most `max_held` of them at a time.
+    pub(crate) async fn acquire_held(&self) -> Result<Checkout, Error> {
+        self.checkout(true).await
+    }
+
+    async fn checkout(&self, hold: bool) -> Result<Checkout, Error> {
+        if *self.0.closing.borrow() {
+            return Err(Error::Closed(Arc::clone(&self.0.name)));
+        }
+        let started = Instant::now();
+        let limit = self.0.options.pool.acquire_timeout.get();
+        let permits = self.0.admission.enter(hold, limit).await?;
+        let left = limit.saturating_sub(started.elapsed());
+        let checkout = self.find_or_open(permits, left).await?;
+        self.0.counters.acquired(started.elapsed());
+        Ok(checkout)
+    }
+
+    /// Current figures.
+    pub(crate) fn stats(&self) -> PoolStats {
+        let state = self.0.idle.state();
+        let size = self.0.options.pool.max_connections;
+        let total = size - u32::try_from(self.0.slots.available_permits()).unwrap_or(size).min(size);
+        self.0.counters.snapshot(stats::Gauges {
+            total,
+            idle: state.idle_connections.min(total),
+            max: size,
+            waiting: self.0.admission.waiting(),
+            canceled: self.0.admission.canceled(),
+        })
+    }
+
+    /// Refuses new callers, lets those inside finish within `limit`, and closes every
+    /// connection.
+    pub(crate) async fn close(&self, limit: Duration) {
+        self.0.closing.send_replace(true);
+        self.drain(limit).await;
+    }
+}

@@ -1,0 +1,108 @@
+//! From admission to a usable connection: an idle one that still lives, or a new one.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand::RngExt;
+use tokio::time::timeout;
+
+use super::Pool;
+use super::admission::Permits;
+use super::checkout::{Checkout, PooledSlot};
+use crate::connection::{ConnectionOptions, ServerConnection};
+use crate::error::Error;
+
+/// After this much idleness a connection is probed before it is used: the server may have
+/// closed it unseen. It costs no round trip.
+const PROBE_AFTER: Duration = Duration::from_millis(5);
+/// Empty slots that bb8 may hand out before idle connections show up behind them.
+const MAX_EMPTY_SLOTS: usize = 64;
+/// Lifetimes are spread over this share of `max_lifetime`, so that connections opened together
+/// are not closed together.
+const LIFETIME_JITTER: f64 = 0.1;
+
+impl Pool {
+    /// Finds an idle connection or opens one, within `limit`.
+    pub(super) async fn find_or_open(
+        &self,
+        permits: Permits,
+        limit: Duration,
+    ) -> Result<Checkout, Error> {
+        let mut empty = 0;
+        loop {
+            let mut slot = match self.0.idle.get_owned().await {
+                Ok(slot) => slot,
+                // bb8's own time-out: nothing else can fail.
+                Err(_) => return Err(Error::Closed(Arc::clone(self.name()))),
+            };
+            let Some(mut connection) = slot.connection.take() else {
+                empty += 1;
+                // A slot that was made for somebody who found another connection meanwhile.
+                if self.0.idle.state().idle_connections > 0 && empty < MAX_EMPTY_SLOTS {
+                    continue;
+                }
+                return self.open(slot, permits, limit).await;
+            };
+            let fresh = connection.idle_for(Instant::now()) < PROBE_AFTER;
+            if fresh || connection.probe().await {
+                return Ok(Checkout::new(connection, slot, permits, self.clone()));
+            }
+            tracing::debug!(
+                pool = %self.name(),
+                backend_pid = connection.process_id(),
+                "an idle connection was closed by the server"
+            );
+            self.0.counters.lost_idle();
+            // Dead already: nothing to wait for.
+        }
+    }
+
+    /// Opens a connection in a task of its own: when the caller vanishes meanwhile, the
+    /// connection is finished and laid among the idle ones.
+    async fn open(
+        &self,
+        slot: PooledSlot,
+        permits: Permits,
+        limit: Duration,
+    ) -> Result<Checkout, Error> {
+        let pool = self.clone();
+        let task = self.0.runtime.spawn(async move {
+            let connection = pool.connect().await?;
+            Ok(Checkout::new(Box::new(connection), slot, permits, pool))
+        });
+        match timeout(limit, task).await {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(_)) => Err(Error::Closed(Arc::clone(self.name()))),
+            Err(_) => Err(Error::CannotConnectInTime { pool: Arc::clone(self.name()), limit }),
+        }
+    }
+
+    /// Opens one connection: few at a time, each within its slot.
+    pub(super) async fn connect(&self) -> Result<ServerConnection, Error> {
+        let closed = |_| Error::Closed(Arc::clone(self.name()));
+        let _turn = self.0.connecting.acquire().await.map_err(closed)?;
+        let _constructing = self.0.counters.constructing();
+        let slot = Arc::clone(&self.0.slots).acquire_owned().await.map_err(closed)?;
+        match self.0.connector.connect().await {
+            Ok(connected) => {
+                let options = ConnectionOptions {
+                    statement_cache_size: self.0.options.behavior.statement_cache_size as usize,
+                    max_message: self.0.options.max_message,
+                    expires: self.expiry(),
+                };
+                self.0.counters.connected();
+                Ok(ServerConnection::new(connected, &options, slot))
+            }
+            Err(error) => {
+                self.0.counters.connect_failed(&error.to_string());
+                Err(Error::Connect(error))
+            }
+        }
+    }
+
+    fn expiry(&self) -> Option<Instant> {
+        let lifetime = self.0.options.pool.max_lifetime.limit()?;
+        let share = 1.0 - rand::rng().random_range(0.0..LIFETIME_JITTER);
+        Some(Instant::now() + lifetime.mul_f64(share))
+    }
+}

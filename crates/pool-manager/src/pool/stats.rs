@@ -1,0 +1,203 @@
+//! What a pool counts.
+
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+/// Figures of one pool at one moment: the Go plugin's PoolStats.
+#[derive(Debug, Clone, Default)]
+pub struct PoolStats {
+    /// Server connections, being opened and being closed included.
+    pub total_connections: u32,
+    /// Those that wait for a caller.
+    pub idle_connections: u32,
+    /// Those in use.
+    pub active_connections: u32,
+    /// Callers waiting for one.
+    pub waiting_clients: u32,
+    /// Connections handed out since the start.
+    pub total_acquired: u64,
+    /// Connections taken back since the start.
+    pub total_released: u64,
+    /// Successful acquisitions.
+    pub acquire_count: u64,
+    /// Time spent in them, waiting included.
+    pub acquire_duration: Duration,
+    /// Acquisitions that were given up: timed out, or the caller vanished.
+    pub canceled_acquire_count: u64,
+    /// Connections being opened.
+    pub constructing_connections: u32,
+    /// Upper bound of `total_connections`.
+    pub max_connections: u32,
+    /// Statements executed.
+    pub query_count: u64,
+    /// Time spent in them.
+    pub query_duration: Duration,
+    /// Statements that failed.
+    pub error_count: u64,
+    /// Statements slower than the slow-query threshold.
+    pub slow_query_count: u64,
+    /// Idle connections that the server had closed.
+    pub lost_idle_connections: u64,
+    /// Health checks that passed.
+    pub health_checks_passed: u64,
+    /// Health checks that failed.
+    pub health_checks_failed: u64,
+    /// When the last one ended.
+    pub last_health_check: Option<SystemTime>,
+    /// The last error of a health check or of opening a connection.
+    pub last_error: Option<String>,
+    /// Transactions that callers hold open.
+    pub transactions_open: u32,
+    /// Sessions that callers hold open.
+    pub sessions_open: u32,
+}
+
+/// What only the pool itself can see.
+pub(super) struct Gauges {
+    pub(super) total: u32,
+    pub(super) idle: u32,
+    pub(super) max: u32,
+    pub(super) waiting: usize,
+    pub(super) canceled: u64,
+}
+
+#[derive(Default)]
+pub(crate) struct Counters {
+    acquired: AtomicU64,
+    released: AtomicU64,
+    acquire_nanos: AtomicU64,
+    constructing: AtomicU32,
+    queries: AtomicU64,
+    query_nanos: AtomicU64,
+    errors: AtomicU64,
+    slow: AtomicU64,
+    lost_idle: AtomicU64,
+    opened: AtomicU64,
+    passed: AtomicU64,
+    failed: AtomicU64,
+    transactions: AtomicI64,
+    sessions: AtomicI64,
+    last: Mutex<Last>,
+}
+
+#[derive(Default)]
+struct Last {
+    checked: Option<SystemTime>,
+    error: Option<String>,
+}
+
+/// Counts one connection being opened for as long as it lives.
+pub(super) struct Constructing<'a>(&'a AtomicU32);
+
+impl Drop for Constructing<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Counters {
+    pub(super) fn acquired(&self, took: Duration) {
+        self.acquired.fetch_add(1, Ordering::Relaxed);
+        self.acquire_nanos.fetch_add(nanos(took), Ordering::Relaxed);
+    }
+
+    pub(super) fn released(&self) {
+        self.released.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn constructing(&self) -> Constructing<'_> {
+        self.constructing.fetch_add(1, Ordering::Relaxed);
+        Constructing(&self.constructing)
+    }
+
+    pub(super) fn connected(&self) {
+        self.opened.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn connect_failed(&self, error: &str) {
+        self.last().error = Some(error.to_owned());
+    }
+
+    /// Whether any connection was ever opened.
+    pub(super) fn was_used(&self) -> bool {
+        self.opened.load(Ordering::Relaxed) > 0
+    }
+
+    pub(super) fn lost_idle(&self) {
+        self.lost_idle.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn health_checked(&self, error: Option<&str>) {
+        let counter = if error.is_none() { &self.passed } else { &self.failed };
+        counter.fetch_add(1, Ordering::Relaxed);
+        let mut last = self.last();
+        last.checked = Some(SystemTime::now());
+        if let Some(error) = error {
+            last.error = Some(error.to_owned());
+        }
+    }
+
+    /// A statement that ended after `took`.
+    pub(crate) fn query(&self, took: Duration, failed: bool, slow: bool) {
+        self.queries.fetch_add(1, Ordering::Relaxed);
+        self.query_nanos.fetch_add(nanos(took), Ordering::Relaxed);
+        if failed {
+            self.errors.fetch_add(1, Ordering::Relaxed);
+        }
+        if slow {
+            self.slow.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A transaction was opened (1) or has ended (-1).
+    pub(crate) fn transactions(&self, change: i64) {
+        self.transactions.fetch_add(change, Ordering::Relaxed);
+    }
+
+    /// A session was opened (1) or has ended (-1).
+    pub(crate) fn sessions(&self, change: i64) {
+        self.sessions.fetch_add(change, Ordering::Relaxed);
+    }
+
+    pub(super) fn snapshot(&self, gauges: Gauges) -> PoolStats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let open = |gauge: &AtomicI64| {
+            u32::try_from(gauge.load(Ordering::Relaxed)).unwrap_or_default()
+        };
+        let constructing = self.constructing.load(Ordering::Relaxed);
+        let last = self.last();
+        PoolStats {
+            total_connections: gauges.total,
+            idle_connections: gauges.idle,
+            active_connections: (gauges.total - gauges.idle).saturating_sub(constructing),
+            waiting_clients: u32::try_from(gauges.waiting).unwrap_or(u32::MAX),
+            total_acquired: read(&self.acquired),
+            total_released: read(&self.released),
+            acquire_count: read(&self.acquired),
+            acquire_duration: Duration::from_nanos(read(&self.acquire_nanos)),
+            canceled_acquire_count: gauges.canceled,
+            constructing_connections: constructing,
+            max_connections: gauges.max,
+            query_count: read(&self.queries),
+            query_duration: Duration::from_nanos(read(&self.query_nanos)),
+            error_count: read(&self.errors),
+            slow_query_count: read(&self.slow),
+            lost_idle_connections: read(&self.lost_idle),
+            health_checks_passed: read(&self.passed),
+            health_checks_failed: read(&self.failed),
+            last_health_check: last.checked,
+            last_error: last.error.clone(),
+            transactions_open: open(&self.transactions),
+            sessions_open: open(&self.sessions),
+        }
+    }
+
+    fn last(&self) -> std::sync::MutexGuard<'_, Last> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

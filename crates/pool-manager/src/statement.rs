@@ -1,0 +1,223 @@
+//! One statement as a caller asks for it, and running it on a connection of a pool: refusals,
+//! settings, time limit, what it counts as, and how its failure is explained.
+
+use std::time::{Duration, Instant};
+
+use crate::classify::{Classification, TransactionControl};
+use crate::connection::{CommandTag, Execution, Outcome, SendSink, ServerConnection, Settings};
+use crate::engine::TransactionStatus;
+use crate::error::{Error, Exposure};
+use crate::pool::{Checkout, Pool};
+use crate::server_error::SqlState;
+use crate::values::Arg;
+
+/// How long a statement may run, counted from its first byte sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TimeLimit {
+    /// `behavior.query_timeout`.
+    #[default]
+    Configured,
+    /// No limit.
+    None,
+    /// This long.
+    After(Duration),
+}
+
+/// A statement to execute.
+#[derive(Clone, Copy)]
+pub struct Statement<'a> {
+    /// SQL text with `$1`, `$2`, … for its parameters.
+    pub sql: &'a str,
+    /// Positional arguments.
+    pub args: &'a [Arg],
+    /// Settings for this statement only.
+    pub settings: &'a Settings,
+    /// How long it may run.
+    pub limit: TimeLimit,
+    /// Simple protocol: several statements, no arguments, the last result is the answer.
+    pub simple: bool,
+}
+
+/// Settings for the many statements that want none.
+static NO_SETTINGS: Settings = Settings::none();
+
+impl<'a> Statement<'a> {
+    /// A statement with arguments and nothing special about it.
+    pub fn new(sql: &'a str, args: &'a [Arg]) -> Self {
+        Self { sql, args, settings: &NO_SETTINGS, limit: TimeLimit::Configured, simple: false }
+    }
+}
+
+impl Pool {
+    /// Runs one statement by itself on any connection of the pool.
+    pub(crate) async fn execute(
+        &self,
+        statement: &Statement<'_>,
+        sink: &mut dyn SendSink,
+    ) -> Result<CommandTag, Error> {
+        let class = self.classify(statement.sql);
+        check_text(statement, &class)?;
+        refuse_outside_session(statement, &class)?;
+        let mut checkout = self.acquire().await?;
+        let connection: &mut ServerConnection = &mut checkout;
+        if let Err(error) = connection.apply_settings(statement.settings, self.types()).await {
+            return Err(before_statement().explain(error));
+        }
+        let outcome = self.run(connection, statement, &class, sink).await?;
+        end_stray_transaction(connection).await?;
+        Ok(outcome.tag)
+    }
+
+    /// Runs a statement on `connection`, with its time limit, and counts it.
+    pub(crate) async fn run(
+        &self,
+        connection: &mut ServerConnection,
+        statement: &Statement<'_>,
+        class: &Classification,
+        sink: &mut dyn SendSink,
+    ) -> Result<Outcome, Error> {
+        let exposure = exposure(connection.status(), class, statement.simple);
+        let what = Execution {
+            sql: statement.sql,
+            args: statement.args,
+            class,
+            simple: statement.simple,
+            types: self.types(),
+        };
+        let limit = match statement.limit {
+            TimeLimit::Configured => self.options().behavior.query_timeout.limit(),
+            TimeLimit::None => None,
+            TimeLimit::After(limit) => Some(limit),
+        };
+        let started = Instant::now();
+        let result = connection.execute_within(&what, sink, limit).await;
+        let took = started.elapsed();
+        let slow = took >= self.options().slow_threshold;
+        self.counters().query(took, result.is_err(), slow);
+        result.map_err(|error| exposure.explain(error))
+    }
+}
+
+/// What losing the connection during this statement means.
+fn exposure(status: TransactionStatus, class: &Classification, simple: bool) -> Exposure {
+    let ends = matches!(
+        class.transaction,
+        TransactionControl::Commit { .. } | TransactionControl::PrepareTransaction
+    ) || class.statements > 1;
+    Exposure {
+        in_transaction: status != TransactionStatus::Idle && !ends,
+        read_only: class.read_only,
+        atomic: class.cacheable && !simple,
+        what: match class.transaction {
+            TransactionControl::Commit { .. } => "COMMIT",
+            _ => "the statement",
+        },
+    }
+}
+
+/// For what is sent before the statement itself: losing it harms nobody.
+pub(crate) fn before_statement() -> Exposure {
+    Exposure { in_transaction: false, read_only: true, atomic: true, what: "the statement" }
+}
+
+/// One statement per text unless the simple protocol was asked for.
+pub(crate) fn check_text(statement: &Statement<'_>, class: &Classification) -> Result<(), Error> {
+    if class.statements > 1 && !statement.simple {
+        return Err(Error::refused(
+            SqlState::SYNTAX_ERROR,
+            "cannot execute several statements at once; send them one by one, or with \
+             \"simple\": true and no arguments",
+        ));
+    }
+    if statement.simple && !statement.args.is_empty() {
+        return Err(Error::refused(
+            SqlState::INVALID_PARAMETER_VALUE,
+            "\"simple\" takes no arguments: the simple protocol has no parameters",
+        ));
+    }
+    Ok(())
+}
+
+/// What makes no sense on a connection that is gone after the statement.
+fn refuse_outside_session(
+    statement: &Statement<'_>,
+    class: &Classification,
+) -> Result<(), Error> {
+    if statement.simple && class.statements > 1 {
+        return Ok(());
+    }
+    let command = match class.transaction {
+        TransactionControl::None => match class.needs_session {
+            None => return Ok(()),
+            Some(need) => return Err(Error::NeedsSession(need)),
+        },
+        TransactionControl::Begin => "BEGIN",
+        TransactionControl::Commit { .. } => "COMMIT",
+        TransactionControl::Rollback { .. } => "ROLLBACK",
+        TransactionControl::PrepareTransaction => "PREPARE TRANSACTION",
+        // These work by themselves.
+        TransactionControl::CommitPrepared | TransactionControl::RollbackPrepared => return Ok(()),
+        _ => "SAVEPOINT",
+    };
+    Err(Error::refused(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        format!(
+            "{command} by SQL needs a connection of its own: begin with TransactionBegin and \
+             send its tx_id with every statement (or SessionBegin and session_id)"
+        ),
+    ))
+}
+
+/// After a statement by itself the connection must be outside a transaction; what a multi-statement
+/// text left open is rolled back, and its caller told.
+async fn end_stray_transaction(connection: &mut ServerConnection) -> Result<(), Error> {
+    if connection.status() == TransactionStatus::Idle {
+        return Ok(());
+    }
+    // A failure leaves the connection in its transaction, and it is closed.
+    let _ = connection.rollback().await;
+    Err(Error::refused(
+        SqlState::INVALID_TRANSACTION_STATE,
+        "the text left a transaction open; it was rolled back. Begin with TransactionBegin and \
+         send its tx_id with every statement",
+    ))
+}
+
+/// Runs a statement on a connection that its caller holds.
+pub(crate) async fn run_held(
+    checkout: &mut Checkout,
+    statement: &Statement<'_>,
+    sink: &mut dyn SendSink,
+) -> Result<CommandTag, Error> {
+    let pool = checkout.pool().clone();
+    let class = pool.classify(statement.sql);
+    check_text(statement, &class)?;
+    let pushed = checkout
+        .push_settings(statement.settings, pool.types())
+        .await
+        .map_err(|error| before_statement().explain(error))?;
+    let was_open = checkout.status() != TransactionStatus::Idle;
+    let result = pool.run(checkout, statement, &class, sink).await;
+    if let Some(restore) = pushed
+        && checkout.at_rest()
+    {
+        // A failure here leaves a session whose settings are not known.
+        if checkout.restore_settings(restore, pool.types()).await.is_err() {
+            checkout.mark_dirty();
+        }
+    }
+    let tag = result?.tag;
+    let asked_to_commit = matches!(class.transaction, TransactionControl::Commit { .. });
+    if was_open && asked_to_commit && tag.command() == "ROLLBACK" {
+        return Err(commit_became_rollback());
+    }
+    Ok(tag)
+}
+
+/// COMMIT of a failed transaction: PostgreSQL answers ROLLBACK without an error.
+pub(crate) fn commit_became_rollback() -> Error {
+    Error::refused(
+        SqlState::IN_FAILED_TRANSACTION,
+        "the transaction was rolled back, not committed: an earlier statement in it had failed",
+    )
+}

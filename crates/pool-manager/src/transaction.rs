@@ -1,0 +1,232 @@
+//! Transactions and sessions: connections that a caller holds over several statements.
+
+use std::fmt::Write;
+
+use crate::connection::{CommandTag, Ended, ResultSink, Settings};
+use crate::engine::TransactionStatus;
+use crate::error::Error;
+use crate::pool::{Checkout, Pool};
+use crate::server_error::SqlState;
+use crate::statement::{Statement, before_statement, commit_became_rollback, run_held};
+
+/// PostgreSQL's isolation levels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IsolationLevel {
+    /// The same as read committed in PostgreSQL.
+    ReadUncommitted,
+    /// PostgreSQL's default.
+    ReadCommitted,
+    /// Snapshot isolation.
+    RepeatableRead,
+    /// Serializable snapshot isolation.
+    Serializable,
+}
+
+impl IsolationLevel {
+    /// Reads `read_committed`, `READ COMMITTED`, `read-committed` and the like.
+    pub fn parse(text: &str) -> Option<Self> {
+        let name: String = text
+            .chars()
+            .filter(|c| !matches!(c, ' ' | '_' | '-'))
+            .map(|c| c.to_ascii_lowercase())
+            .collect();
+        Some(match name.as_str() {
+            "readuncommitted" => Self::ReadUncommitted,
+            "readcommitted" => Self::ReadCommitted,
+            "repeatableread" => Self::RepeatableRead,
+            "serializable" => Self::Serializable,
+            _ => return None,
+        })
+    }
+
+    fn sql(self) -> &'static str {
+        match self {
+            Self::ReadUncommitted => "READ UNCOMMITTED",
+            Self::ReadCommitted => "READ COMMITTED",
+            Self::RepeatableRead => "REPEATABLE READ",
+            Self::Serializable => "SERIALIZABLE",
+        }
+    }
+}
+
+/// How a transaction begins.
+#[derive(Debug, Clone, Default)]
+pub struct TransactionOptions {
+    /// Isolation level; `None`: the session's default.
+    pub isolation: Option<IsolationLevel>,
+    /// READ ONLY.
+    pub read_only: bool,
+    /// DEFERRABLE.
+    pub deferrable: bool,
+    /// Settings in force for the whole transaction.
+    pub settings: Settings,
+}
+
+impl TransactionOptions {
+    fn begin_sql(&self) -> String {
+        let mut sql = "BEGIN".to_owned();
+        if let Some(level) = self.isolation {
+            let _ = write!(sql, " ISOLATION LEVEL {}", level.sql());
+        }
+        if self.read_only {
+            sql.push_str(" READ ONLY");
+        }
+        if self.deferrable {
+            sql.push_str(" DEFERRABLE");
+        }
+        sql
+    }
+}
+
+/// An open transaction. Dropped without [`commit`](Self::commit), it is rolled back by closing
+/// its connection.
+pub struct Transaction {
+    checkout: Checkout,
+}
+
+impl Transaction {
+    pub(crate) async fn begin(pool: &Pool, options: &TransactionOptions) -> Result<Self, Error> {
+        let mut session = Session::begin(pool, &options.settings).await?;
+        session
+            .checkout
+            .begin(&options.begin_sql())
+            .await
+            .map_err(|error| before_statement().explain(error))?;
+        Ok(Self { checkout: session.checkout })
+    }
+
+    /// Executes a statement in the transaction.
+    pub async fn execute(
+        &mut self,
+        statement: &Statement<'_>,
+        sink: &mut (impl ResultSink + Send),
+    ) -> Result<CommandTag, Error> {
+        run_held(&mut self.checkout, statement, sink).await
+    }
+
+    /// Commits. `Ok` means that the server said COMMIT; every other answer is an error that
+    /// tells whether it was rolled back or cannot be known.
+    pub async fn commit(mut self) -> Result<(), Error> {
+        match self.checkout.commit().await? {
+            Ended::Committed => Ok(()),
+            Ended::RolledBack => Err(commit_became_rollback()),
+        }
+    }
+
+    /// Rolls back. A lost connection is success too: the server rolls back by itself.
+    pub async fn rollback(mut self) -> Result<(), Error> {
+        match self.checkout.rollback().await {
+            Ok(_) => Ok(()),
+            Err(crate::connection::EndError::NotSent(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether the transaction is still open on a usable connection. A COMMIT or ROLLBACK sent
+    /// as a statement ends it.
+    pub(crate) fn state(&self) -> HeldState {
+        held_state(&self.checkout)
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        self.checkout.pool()
+    }
+}
+
+/// A connection held without a transaction. Dropped, it is reset and goes back to the pool.
+pub struct Session {
+    checkout: Checkout,
+}
+
+impl Session {
+    pub(crate) async fn begin(pool: &Pool, settings: &Settings) -> Result<Self, Error> {
+        let mut checkout = pool.acquire_held().await?;
+        checkout
+            .apply_settings(settings, pool.types())
+            .await
+            .map_err(|error| before_statement().explain(error))?;
+        Ok(Self { checkout })
+    }
+
+    /// Executes a statement in the session.
+    pub async fn execute(
+        &mut self,
+        statement: &Statement<'_>,
+        sink: &mut (impl ResultSink + Send),
+    ) -> Result<CommandTag, Error> {
+        run_held(&mut self.checkout, statement, sink).await
+    }
+
+    /// Ends the session; a transaction left open in it is rolled back.
+    pub async fn end(mut self) -> Result<(), Error> {
+        if self.checkout.at_rest() && self.checkout.status() != TransactionStatus::Idle {
+            // When this fails the connection is closed, which rolls back too.
+            let _ = self.checkout.rollback().await;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn state(&self) -> HeldState {
+        held_state(&self.checkout)
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        self.checkout.pool()
+    }
+}
+
+/// What a held connection is like between two calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HeldState {
+    /// Usable, outside a transaction.
+    Idle,
+    /// Usable, inside a transaction.
+    InTransaction,
+    /// Lost, or something is still under way on it.
+    Unusable,
+}
+
+fn held_state(checkout: &Checkout) -> HeldState {
+    match (checkout.at_rest(), checkout.status()) {
+        (false, _) => HeldState::Unusable,
+        (true, TransactionStatus::Idle) => HeldState::Idle,
+        (true, _) => HeldState::InTransaction,
+    }
+}
+
+/// Reads an isolation level or says which there are.
+pub fn parse_isolation(text: &str) -> Result<IsolationLevel, Error> {
+    IsolationLevel::parse(text).ok_or_else(|| {
+        let shown: String = text.chars().take(64).collect();
+        Error::refused(
+            SqlState::INVALID_PARAMETER_VALUE,
+            format!(
+                "isolation_level {shown:?} does not exist: use read_committed, repeatable_read \
+                 or serializable"
+            ),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn begin_names_what_was_asked_for() {
+        let mut options = TransactionOptions::default();
+        assert_eq!(options.begin_sql(), "BEGIN");
+        options.isolation = IsolationLevel::parse("Serializable");
+        options.read_only = true;
+        options.deferrable = true;
+        assert_eq!(options.begin_sql(), "BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY DEFERRABLE");
+    }
+
+    #[test]
+    fn isolation_levels_are_read_in_every_spelling() {
+        for text in ["repeatable_read", "REPEATABLE READ", "Repeatable-Read", "RepeatableRead"] {
+            assert_eq!(IsolationLevel::parse(text), Some(IsolationLevel::RepeatableRead), "{text}");
+        }
+        assert!(parse_isolation("snapshot").is_err());
+    }
+}

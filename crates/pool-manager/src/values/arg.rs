@@ -1,0 +1,382 @@
+//! Arguments of a statement as callers send them. It never looks at PostgreSQL's types: see
+//! [`encode_param`](super::encode_param) for what becomes of each.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use super::number::widen;
+
+/// How deep lists and maps may be nested in one argument.
+pub const MAX_ARG_DEPTH: usize = 64;
+/// Elements that a list makes room for before it has seen them: its announced length is not
+/// to be trusted.
+const MAX_PREALLOCATED: usize = 256;
+/// The key that marks binary data where the codec has no such type: `{"$bytea": "<base64>"}`.
+const BINARY_KEY: &str = "$bytea";
+
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// One argument of a statement.
+///
+/// Deserialises from JSON and MessagePack: a map with the single key `$bytea` holds base64 and
+/// becomes [`Binary`](Self::Binary) (outside of maps: there it is a document's own key), a
+/// MessagePack string that is not UTF-8 becomes `Binary` too, a nil key (ext-msgpack writes an
+/// object's class there) is left out, numbers as keys become text.
+///
+/// `Debug` shows no value.
+#[derive(Clone, PartialEq)]
+pub enum Arg {
+    /// NULL.
+    Null,
+    /// A truth value.
+    Bool(bool),
+    /// An integer.
+    Int(i64),
+    /// An integer; only those above `i64::MAX` are read as this.
+    UInt(u64),
+    /// A float.
+    Float(f64),
+    /// A string.
+    Text(String),
+    /// Bytes.
+    Binary(Vec<u8>),
+    /// A list: an array, or a JSON list.
+    List(Vec<Arg>),
+    /// A map: a JSON object. Keys in the order they came in.
+    Map(Vec<(String, Arg)>),
+}
+
+impl Arg {
+    /// What it is, with its article, as error messages say it.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "a boolean",
+            Self::Int(_) | Self::UInt(_) => "an integer",
+            Self::Float(_) => "a float",
+            Self::Text(_) => "a string",
+            Self::Binary(_) => "binary data",
+            Self::List(_) => "a list",
+            Self::Map(_) => "a map",
+        }
+    }
+}
+
+impl fmt::Debug for Arg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "a string of {} bytes", text.len()),
+            Self::Binary(bytes) => write!(f, "{} bytes of binary data", bytes.len()),
+            Self::List(items) => write!(f, "a list of {}", items.len()),
+            Self::Map(entries) => write!(f, "a map of {}", entries.len()),
+            other => f.write_str(other.kind()),
+        }
+    }
+}
+
+macro_rules! arg_from {
+    ($($from:ty => |$value:ident| $arg:expr;)*) => {$(
+        impl From<$from> for Arg {
+            fn from($value: $from) -> Self {
+                $arg
+            }
+        }
+    )*};
+}
+
+arg_from! {
+    bool => |v| Self::Bool(v);
+    i16 => |v| Self::Int(v.into());
+    i32 => |v| Self::Int(v.into());
+    i64 => |v| Self::Int(v);
+    u32 => |v| Self::Int(v.into());
+    u64 => |v| i64::try_from(v).map_or(Self::UInt(v), Self::Int);
+    f32 => |v| Self::Float(widen(v));
+    f64 => |v| Self::Float(v);
+    &str => |v| Self::Text(v.to_owned());
+    String => |v| Self::Text(v);
+    &[u8] => |v| Self::Binary(v.to_vec());
+    Vec<u8> => |v| Self::Binary(v);
+    Vec<Arg> => |v| Self::List(v);
+}
+
+impl<T: Into<Arg>> From<Option<T>> for Arg {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+impl<'de> Deserialize<'de> for Arg {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Seed { levels: MAX_ARG_DEPTH, in_map: false }.deserialize(deserializer)
+    }
+}
+
+/// Reads one value, `levels` deep at most.
+#[derive(Clone, Copy)]
+struct Seed {
+    levels: usize,
+    in_map: bool,
+}
+
+impl Seed {
+    fn below<E: Error>(self, in_map: bool) -> Result<Self, E> {
+        match self.levels.checked_sub(1) {
+            Some(levels) => Ok(Self { levels, in_map: self.in_map || in_map }),
+            None => Err(E::custom(format_args!(
+                "an argument is nested more than {MAX_ARG_DEPTH} levels deep"
+            ))),
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Seed {
+    type Value = Arg;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Arg, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Seed {
+    type Value = Arg;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("null, a boolean, a number, a string, binary data, a list or a map")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Arg, E> {
+        Ok(Arg::Null)
+    }
+
+    fn visit_none<E: Error>(self) -> Result<Arg, E> {
+        Ok(Arg::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Arg, D::Error> {
+        self.deserialize(deserializer)
+    }
+
+    fn visit_bool<E: Error>(self, v: bool) -> Result<Arg, E> {
+        Ok(v.into())
+    }
+
+    fn visit_i64<E: Error>(self, v: i64) -> Result<Arg, E> {
+        Ok(v.into())
+    }
+
+    fn visit_u64<E: Error>(self, v: u64) -> Result<Arg, E> {
+        Ok(v.into())
+    }
+
+    fn visit_f32<E: Error>(self, v: f32) -> Result<Arg, E> {
+        Ok(v.into())
+    }
+
+    fn visit_f64<E: Error>(self, v: f64) -> Result<Arg, E> {
+        Ok(v.into())
+    }
+
+    fn visit_str<E: Error>(self, v: &str) -> Result<Arg, E> {
+        Ok(v.into())
+    }
+
+    fn visit_string<E: Error>(self, v: String) -> Result<Arg, E> {
+        Ok(v.into())
+    }
+
+    // rmp-serde also comes here with strings that are not UTF-8.
+    fn visit_bytes<E: Error>(self, v: &[u8]) -> Result<Arg, E> {
+        Ok(v.into())
+    }
+
+    fn visit_byte_buf<E: Error>(self, v: Vec<u8>) -> Result<Arg, E> {
+        Ok(v.into())
+    }
+
+    // What rmp-serde makes of an extension type.
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, _: D) -> Result<Arg, D::Error> {
+        Err(D::Error::custom("MessagePack extension types cannot be arguments"))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Arg, A::Error> {
+        let seed = self.below(false)?;
+        let room = seq.size_hint().unwrap_or(0).min(MAX_PREALLOCATED);
+        let mut items = Vec::with_capacity(room);
+        while let Some(item) = seq.next_element_seed(seed)? {
+            items.push(item);
+        }
+        Ok(Arg::List(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Arg, A::Error> {
+        let seed = self.below(true)?;
+        let room = map.size_hint().unwrap_or(0).min(MAX_PREALLOCATED);
+        let mut entries = Vec::with_capacity(room);
+        while let Some(key) = map.next_key::<Key>()? {
+            let value = map.next_value_seed(seed)?;
+            if let Key(Some(key)) = key {
+                entries.push((key, value));
+            }
+        }
+        match entries.as_mut_slice() {
+            [(key, value)] if !self.in_map && key == BINARY_KEY => {
+                binary(std::mem::replace(value, Arg::Null))
+            }
+            _ => Ok(Arg::Map(entries)),
+        }
+    }
+}
+
+/// The value of [`BINARY_KEY`].
+fn binary<E: Error>(value: Arg) -> Result<Arg, E> {
+    match value {
+        Arg::Text(text) => match BASE64.decode(text) {
+            Ok(bytes) => Ok(Arg::Binary(bytes)),
+            // The decoder's own error quotes a byte of the value.
+            Err(_) => Err(E::custom(format_args!("{BINARY_KEY:?} does not hold valid base64"))),
+        },
+        Arg::Binary(_) | Arg::Null => Ok(value),
+        other => Err(E::custom(format_args!("{BINARY_KEY:?} holds {}, not base64", other.kind()))),
+    }
+}
+
+/// A map's key; `None` is a nil key.
+struct Key(Option<String>);
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(KeyVisitor)
+    }
+}
+
+struct KeyVisitor;
+
+impl<'de> Visitor<'de> for KeyVisitor {
+    type Value = Key;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string or an integer as the key of a map")
+    }
+
+    fn visit_str<E: Error>(self, v: &str) -> Result<Key, E> {
+        Ok(Key(Some(v.to_owned())))
+    }
+
+    fn visit_string<E: Error>(self, v: String) -> Result<Key, E> {
+        Ok(Key(Some(v)))
+    }
+
+    fn visit_i64<E: Error>(self, v: i64) -> Result<Key, E> {
+        Ok(Key(Some(v.to_string())))
+    }
+
+    fn visit_u64<E: Error>(self, v: u64) -> Result<Key, E> {
+        Ok(Key(Some(v.to_string())))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Key, E> {
+        Ok(Key(None))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(text: &str) -> Result<Arg, String> {
+        serde_json::from_str(text).map_err(|e| e.to_string())
+    }
+
+    fn msgpack(bytes: &[u8]) -> Result<Arg, String> {
+        rmp_serde::from_slice(bytes).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn json_values_are_read() {
+        let arg = json(r#"[null,true,-1,18446744073709551615,1.5,"a",{"k":[]}]"#).unwrap();
+        let map = Arg::Map(vec![("k".to_owned(), Arg::List(Vec::new()))]);
+        let items = [Arg::Null, true.into(), Arg::Int(-1), Arg::UInt(u64::MAX), 1.5.into()];
+        assert_eq!(arg, Arg::List([&items[..], &["a".into(), map]].concat()));
+    }
+
+    #[test]
+    fn marked_base64_is_binary_but_not_inside_documents() {
+        assert_eq!(json(r#"{"$bytea":"/wA="}"#), Ok(Arg::Binary(vec![255, 0])));
+        assert_eq!(json(r#"{"$bytea":"/wA"}"#), Ok(Arg::Binary(vec![255, 0])));
+        assert_eq!(json(r#"[{"$bytea":""}]"#), Ok(Arg::List(vec![Arg::Binary(Vec::new())])));
+        assert_eq!(json(r#"{"$bytea":null}"#), Ok(Arg::Null));
+        assert!(matches!(json(r#"{"$bytea":"/wA=","b":1}"#), Ok(Arg::Map(m)) if m.len() == 2));
+        let Ok(Arg::Map(document)) = json(r#"{"doc":{"$bytea":"x"}}"#) else { panic!() };
+        assert!(matches!(document.first(), Some((_, Arg::Map(_)))));
+    }
+
+    #[test]
+    fn wrong_base64_is_refused_without_showing_it() {
+        let error = json(r#"{"$bytea":"geheim!"}"#).unwrap_err();
+        assert!(error.contains("\"$bytea\" does not hold valid base64"), "{error}");
+        assert!(!error.contains('!'), "{error}");
+        let error = json(r#"{"$bytea":[1]}"#).unwrap_err();
+        assert!(error.contains("\"$bytea\" holds a list, not base64"), "{error}");
+    }
+
+    #[test]
+    fn msgpack_values_are_read() {
+        assert_eq!(msgpack(b"\xc0"), Ok(Arg::Null));
+        assert_eq!(msgpack(b"\xc4\x02\xff\x00"), Ok(Arg::Binary(vec![255, 0])));
+        assert_eq!(msgpack(b"\xa2\xc3\xa9"), Ok("\u{e9}".into()));
+        // ext-msgpack sends binary strings as str.
+        assert_eq!(msgpack(b"\xa1\xff"), Ok(Arg::Binary(vec![255])));
+        assert_eq!(msgpack(b"\xcf\xff\xff\xff\xff\xff\xff\xff\xff"), Ok(Arg::UInt(u64::MAX)));
+        assert_eq!(msgpack(b"\xca\x3d\xcc\xcc\xcd"), Ok(Arg::Float(0.1)));
+        assert_eq!(msgpack(b"\x81\xa6$bytea\xa4/wA="), Ok(Arg::Binary(vec![255, 0])));
+    }
+
+    #[test]
+    fn php_maps_are_read() {
+        // [1 => 'a'] and (object) ['a' => 1], as ext-msgpack packs them.
+        assert_eq!(msgpack(b"\x81\x01\xa1a"), Ok(Arg::Map(vec![("1".to_owned(), "a".into())])));
+        let object = b"\x82\xc0\xa8stdClass\xa1a\x01";
+        assert_eq!(msgpack(object), Ok(Arg::Map(vec![("a".to_owned(), Arg::Int(1))])));
+        assert!(msgpack(b"\x81\xc3\x01").is_err(), "true as a key");
+    }
+
+    #[test]
+    fn extension_types_are_refused() {
+        let error = msgpack(b"\xd4\x01\x00").unwrap_err();
+        assert!(error.contains("extension types"), "{error}");
+        assert!(msgpack(b"\x91\xd6\xff\x00\x00\x00\x00").is_err());
+    }
+
+    #[test]
+    fn nesting_is_bounded() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(json(&nested(MAX_ARG_DEPTH)).is_ok());
+        let error = json(&nested(MAX_ARG_DEPTH + 1)).unwrap_err();
+        assert!(error.contains("nested more than 64 levels"), "{error}");
+        assert!(msgpack(&[0x91; 100_000]).is_err());
+        assert!(msgpack(&[0x81; 100_000]).is_err());
+    }
+
+    #[test]
+    fn an_announced_length_is_not_believed() {
+        assert!(msgpack(b"\xdd\xff\xff\xff\xff\x01").is_err());
+        assert!(msgpack(b"\xdf\xff\xff\xff\xff\x01").is_err());
+    }
+
+    #[test]
+    fn debug_shows_no_value() {
+        let args = json(r#"[null,true,7,1.5,"geheim",["geheim"],{"geheim":1}]"#).unwrap();
+        let Arg::List(args) = args else { panic!() };
+        let shown = format!("{args:?} {:?}", Arg::Binary(b"geheim".to_vec()));
+        assert!(!shown.contains("geheim") && !shown.contains("1.5"), "{shown}");
+        assert!(shown.contains("a string of 6 bytes"), "{shown}");
+    }
+}

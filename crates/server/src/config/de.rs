@@ -1,0 +1,419 @@
+//! Tree to typed settings, as weakly typed as RoadRunner: text may stand for numbers and booleans,
+//! numbers for text, `a,b` for a list. Keys that no type knows are errors.
+//!
+//! Errors remember the path to where they happened, and never repeat a secret.
+
+use std::fmt;
+
+use serde::de::value::{SeqDeserializer, StrDeserializer};
+use serde::de::{self, DeserializeOwned, DeserializeSeed, Expected, IntoDeserializer, Visitor};
+
+use super::suggest;
+use super::tree::{Node, Place, Scalar, Value};
+
+/// Keys whose values are never repeated.
+const SECRET_KEYS: &[&str] = &["dsn", "password"];
+
+/// Longest value that an error repeats, in characters.
+const MAX_FOUND: usize = 60;
+
+/// Reads a typed value from a tree.
+pub(crate) fn from_node<T: DeserializeOwned>(node: &Node) -> Result<T, DeError> {
+    T::deserialize(NodeDeserializer(node)).map_err(|error| error.at(node))
+}
+
+/// Why a tree does not fit a type.
+pub(crate) struct DeError {
+    /// Path below the node that was read, in the notation of [`Node::place_of`].
+    pub(crate) path: String,
+    pub(crate) place: Option<Place>,
+    pub(crate) reason: String,
+    /// The key, when it is one that is not known and that resembles no neighbour.
+    pub(crate) stray_key: Option<String>,
+    /// The value in question, when it may be shown.
+    found: Option<String>,
+}
+
+impl DeError {
+    fn new(reason: impl Into<String>) -> Self {
+        let reason = reason.into();
+        Self { path: String::new(), place: None, reason, stray_key: None, found: None }
+    }
+
+    /// The reason, with the value where that helps.
+    pub(crate) fn message(&self) -> String {
+        match &self.found {
+            Some(found) => format!("{} (found {found})", self.reason),
+            None => self.reason.clone(),
+        }
+    }
+
+    /// Adds what is known where the error happened; the first place wins.
+    fn at(mut self, node: &Node) -> Self {
+        if self.place.is_none() {
+            self.place = Some(node.place.clone());
+            self.found = match &node.value {
+                Value::Scalar(scalar) => Some(shown(scalar)),
+                _ => None,
+            };
+        }
+        self
+    }
+
+    /// Adds the key under which the error happened.
+    fn under_key(mut self, key: &str, node: &Node) -> Self {
+        self = self.at(node);
+        if self.path.is_empty() && SECRET_KEYS.contains(&key) {
+            self.found = None;
+        }
+        let dot = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
+        self.path = format!("{key}{dot}{}", self.path);
+        self
+    }
+
+    /// Adds the list index at which the error happened.
+    fn under_index(mut self, index: usize, node: &Node) -> Self {
+        self = self.at(node);
+        let dot = if self.path.is_empty() { "" } else { "." };
+        self.path = format!("[{index}]{dot}{}", self.path);
+        self
+    }
+}
+
+/// A value for an error; one from the environment shows only the reference.
+fn shown(scalar: &Scalar) -> String {
+    let text = match &scalar.written {
+        Some(written) if scalar.text.is_empty() => {
+            return format!("{written:?}, which is empty or not set in the environment");
+        }
+        Some(written) => return format!("what the environment gives for {written:?}"),
+        None => &scalar.text,
+    };
+    if text.chars().count() <= MAX_FOUND {
+        return format!("{text:?}");
+    }
+    format!("{:?}...", text.chars().take(MAX_FOUND).collect::<String>())
+}
+
+impl fmt::Display for DeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl fmt::Debug for DeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.reason)
+    }
+}
+
+impl std::error::Error for DeError {}
+
+impl de::Error for DeError {
+    fn custom<T: fmt::Display>(reason: T) -> Self {
+        Self::new(reason.to_string())
+    }
+
+    // Serde's own text would repeat the value.
+    fn invalid_type(_: de::Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::new(format!("must be {expected}"))
+    }
+
+    fn invalid_value(_: de::Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::new(format!("must be {expected}"))
+    }
+
+    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
+        let hint = match suggest::closest(variant, expected) {
+            Some(meant) => format!("; did you mean {meant}?"),
+            None => String::new(),
+        };
+        Self::new(format!("must be one of {}{hint}", expected.join(", ")))
+    }
+
+    fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
+        match suggest::closest(field, expected) {
+            Some(meant) => Self::new(format!("unknown key; did you mean {meant}?")),
+            None => {
+                let mut error =
+                    Self::new(format!("unknown key; known here: {}", expected.join(", ")));
+                error.stray_key = Some(field.to_owned());
+                error
+            }
+        }
+    }
+}
+
+/// Presents a node to serde.
+#[derive(Clone, Copy)]
+struct NodeDeserializer<'n>(&'n Node);
+
+impl<'de> IntoDeserializer<'de, DeError> for NodeDeserializer<'_> {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+impl NodeDeserializer<'_> {
+    /// The text of a scalar, else an error that says what would have done.
+    fn text(&self, expected: &str) -> Result<&str, DeError> {
+        match &self.0.value {
+            Value::Scalar(scalar) => Ok(&scalar.text),
+            Value::Null => Err(DeError::new(format!("is empty; it must be {expected}"))),
+            Value::List(_) => Err(DeError::new(format!("is a list; it must be {expected}"))),
+            Value::Map(_) => Err(DeError::new(format!("is a section; it must be {expected}"))),
+        }
+    }
+
+    /// A boolean in any spelling that Go's `strconv.ParseBool` takes.
+    fn boolean(&self) -> Result<bool, DeError> {
+        match self.text("true or false")?.trim() {
+            "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+            "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+            _ => Err(DeError::new("must be true or false")),
+        }
+    }
+
+    fn entries<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        match &self.0.value {
+            // A section with nothing in it is a section with every default.
+            Value::Null => visitor.visit_map(Entries { rest: [].iter(), value: None }),
+            Value::Map(entries) => visitor.visit_map(Entries { rest: entries.iter(), value: None }),
+            Value::Scalar(_) | Value::List(_) => {
+                Err(DeError::new("must be a section: keys with values, indented below it"))
+            }
+        }
+    }
+}
+
+/// A plain decimal integer, as both YAML and Go read it; a leading 0 would mean octal to one.
+fn integer<T: std::str::FromStr>(text: &str) -> Option<T> {
+    let text = text.trim();
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let leading_zero = digits.len() > 1 && digits.starts_with('0');
+    if plain && !leading_zero { text.parse().ok() } else { None }
+}
+
+macro_rules! deserialize_integers {
+    ($($method:ident $visit:ident $type:ty),* $(,)?) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+            let limits = format!("a whole number from {} to {}", <$type>::MIN, <$type>::MAX);
+            match integer::<$type>(self.text(&limits)?) {
+                Some(number) => visitor.$visit(number),
+                None => Err(DeError::new(format!("must be {limits}"))),
+            }
+        }
+    )*};
+}
+
+impl<'de> de::Deserializer<'de> for NodeDeserializer<'_> {
+    type Error = DeError;
+
+    /// For types that take several kinds of value: quoted text stays text.
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        match &self.0.value {
+            Value::Null => visitor.visit_unit(),
+            Value::Map(_) => self.entries(visitor),
+            Value::List(_) => self.deserialize_seq(visitor),
+            Value::Scalar(Scalar { text, plain: true, .. }) => {
+                if let Some(number) = integer::<u64>(text) {
+                    return visitor.visit_u64(number);
+                }
+                if let Some(number) = integer::<i64>(text) {
+                    return visitor.visit_i64(number);
+                }
+                match text.as_str() {
+                    "true" | "True" | "TRUE" => visitor.visit_bool(true),
+                    "false" | "False" | "FALSE" => visitor.visit_bool(false),
+                    text => visitor.visit_str(text),
+                }
+            }
+            Value::Scalar(scalar) => visitor.visit_str(&scalar.text),
+        }
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        visitor.visit_bool(self.boolean()?)
+    }
+
+    deserialize_integers!(
+        deserialize_u8 visit_u8 u8,
+        deserialize_u16 visit_u16 u16,
+        deserialize_u32 visit_u32 u32,
+        deserialize_u64 visit_u64 u64,
+        deserialize_i8 visit_i8 i8,
+        deserialize_i16 visit_i16 i16,
+        deserialize_i32 visit_i32 i32,
+        deserialize_i64 visit_i64 i64,
+    );
+
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        self.deserialize_f64(visitor)
+    }
+
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        match self.text("a number")?.trim().parse() {
+            Ok(number) => visitor.visit_f64(number),
+            Err(_) => Err(DeError::new("must be a number")),
+        }
+    }
+
+    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        visitor.visit_str(self.text("a text")?)
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        match self.0.value {
+            Value::Null => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        visitor.visit_unit()
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, DeError> {
+        visitor.visit_unit()
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, DeError> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    /// A list, or a text with its items separated by commas.
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        match &self.0.value {
+            Value::List(items) => visitor.visit_seq(Items { rest: items.iter().enumerate() }),
+            Value::Scalar(scalar) => {
+                let items = scalar.text.split(',').map(str::trim).filter(|item| !item.is_empty());
+                visitor.visit_seq(SeqDeserializer::<_, DeError>::new(items))
+            }
+            Value::Null => visitor.visit_seq(Items { rest: [].iter().enumerate() }),
+            Value::Map(_) => Err(DeError::new("must be a list: lines that start with \"- \"")),
+        }
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, DeError> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: usize,
+        visitor: V,
+    ) -> Result<V::Value, DeError> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        self.entries(visitor)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, DeError> {
+        self.entries(visitor)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, DeError> {
+        let expected = format!("one of {}", variants.join(", "));
+        visitor.visit_enum(StrDeserializer::<DeError>::new(self.text(&expected)?.trim()))
+    }
+
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        visitor.visit_unit()
+    }
+}
+
+/// The entries of a section.
+struct Entries<'n> {
+    rest: std::slice::Iter<'n, (String, Node)>,
+    value: Option<&'n (String, Node)>,
+}
+
+impl<'de> de::MapAccess<'de> for Entries<'_> {
+    type Error = DeError;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, DeError> {
+        self.value = self.rest.next();
+        let Some((key, node)) = self.value else { return Ok(None) };
+        let name = StrDeserializer::<DeError>::new(key);
+        match seed.deserialize(name) {
+            Ok(key) => Ok(Some(key)),
+            Err(mut error) => {
+                error.place = Some(node.place.clone());
+                Err(error.under_key(key, node))
+            }
+        }
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, DeError> {
+        let Some((key, node)) = self.value else {
+            return Err(DeError::new("a value was asked for before its key"));
+        };
+        seed.deserialize(NodeDeserializer(node)).map_err(|error| error.under_key(key, node))
+    }
+}
+
+/// The items of a list.
+struct Items<'n> {
+    rest: std::iter::Enumerate<std::slice::Iter<'n, Node>>,
+}
+
+impl<'de> de::SeqAccess<'de> for Items<'_> {
+    type Error = DeError;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, DeError> {
+        let Some((index, node)) = self.rest.next() else { return Ok(None) };
+        seed.deserialize(NodeDeserializer(node))
+            .map(Some)
+            .map_err(|error| error.under_index(index, node))
+    }
+}

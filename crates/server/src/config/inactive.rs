@@ -1,0 +1,44 @@
+//! Settings that are accepted and checked, but have no effect yet.
+
+use super::types::Config;
+
+/// A setting of the user's that has no effect yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InactiveKey {
+    /// Full path, such as `pgpool.proxy.address`.
+    pub key: String,
+    /// Where it is set: `FILE:LINE`, or `-o`.
+    pub place: String,
+}
+
+/// Sections of `pgpool` that have no effect yet.
+const SECTIONS: &[&str] = &["proxy", "routing", "monitoring", "features"];
+
+impl Config {
+    /// The keys that the user has set and that have no effect in this release, in the file's order.
+    pub fn inactive(&self) -> Vec<InactiveKey> {
+        self.set_keys
+            .iter()
+            .filter(|set| is_inactive(&set.key))
+            .map(|set| InactiveKey { key: set.key.clone(), place: set.place.clone() })
+            .collect()
+    }
+}
+
+fn is_inactive(key: &str) -> bool {
+    let mut parts: Vec<&str> = key.split('.').skip(1).collect();
+    if parts.first().is_some_and(|section| SECTIONS.contains(section)) {
+        return true;
+    }
+    // A further database has below its name what the default one has below `backends`.
+    match parts.first() {
+        Some(&"databases") => drop(parts.drain(..parts.len().min(2))),
+        Some(&"backends") => drop(parts.remove(0)),
+        _ => return false,
+    }
+    match parts.as_slice() {
+        [first, ..] if first.starts_with("replicas") || *first == "routing" => true,
+        ["primary", "behavior", "mode"] => true,
+        _ => false,
+    }
+}

@@ -1,0 +1,23 @@
+//! The sections of `pgpool:`, one file each. Types, defaults and limits; reads nothing.
+
+mod backends;
+mod features;
+mod logging;
+mod monitoring;
+mod proxy;
+mod replica;
+mod root;
+mod routing;
+mod rpc;
+mod shutdown;
+
+pub use backends::{BackendsConfig, DatabaseConfig, RESERVED_DATABASE_NAMES};
+pub use features::{CacheConfig, CircuitBreakerConfig, FeaturesConfig, RateLimitConfig};
+pub use logging::{LogLevel, LoggingConfig, SlowQueryConfig};
+pub use monitoring::{MonitoringConfig, PrometheusConfig};
+pub use proxy::{AuthMode, ProxyConfig};
+pub use replica::ReplicaConfig;
+pub use root::{Config, SetKey};
+pub use routing::{FailoverConfig, LoadBalance, RoutingConfig};
+pub use rpc::RpcConfig;
+pub use shutdown::ShutdownConfig;

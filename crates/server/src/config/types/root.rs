@@ -1,0 +1,113 @@
+//! The whole `pgpool:` section.
+
+use std::collections::BTreeMap;
+
+use pool_manager::config::{SettingError, TransactionsConfig};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::backends::check_database_name;
+use super::{
+    BackendsConfig, DatabaseConfig, FeaturesConfig, LoggingConfig, MonitoringConfig, ProxyConfig,
+    RoutingConfig, RpcConfig, ShutdownConfig,
+};
+
+/// Most runtime threads.
+const MAX_THREADS: u16 = 512;
+/// Most entries of `databases`.
+const MAX_DATABASES: usize = 1000;
+
+/// Everything that can be set; [`Config::load`] reads it as RoadRunner would.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Serve at all; false idles without listeners.
+    pub enabled: bool,
+    /// The goridge listener that PHP calls.
+    pub rpc: RpcConfig,
+    /// The default database.
+    pub backends: BackendsConfig,
+    /// Further databases by name.
+    pub databases: BTreeMap<String, DatabaseConfig>,
+    /// Limits of RPC transactions and sessions.
+    pub transactions: TransactionsConfig,
+    /// How the process ends.
+    pub shutdown: ShutdownConfig,
+    /// Threads that serve; 0 = one for each core.
+    #[schemars(range(min = 0, max = 512))]
+    pub threads: u16,
+    /// What is written to the log.
+    pub logging: LoggingConfig,
+    /// The PostgreSQL front door.
+    pub proxy: ProxyConfig,
+    /// Which backend gets a statement.
+    pub routing: RoutingConfig,
+    /// What is counted, and where it can be read.
+    pub monitoring: MonitoringConfig,
+    /// Features that are off until asked for.
+    pub features: FeaturesConfig,
+    /// Keys that the user has set, in the order of the file; filled by [`Config::load`].
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub set_keys: Vec<SetKey>,
+}
+
+/// A key that the user has set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetKey {
+    /// Full path, such as `pgpool.backends.replicas[0].dsn`.
+    pub key: String,
+    /// Where: `FILE:LINE`, or `-o`.
+    pub place: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            rpc: RpcConfig::default(),
+            backends: BackendsConfig::default(),
+            databases: BTreeMap::new(),
+            transactions: TransactionsConfig::default(),
+            shutdown: ShutdownConfig::default(),
+            threads: 1,
+            logging: LoggingConfig::default(),
+            proxy: ProxyConfig::default(),
+            routing: RoutingConfig::default(),
+            monitoring: MonitoringConfig::default(),
+            features: FeaturesConfig::default(),
+            set_keys: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// Checks every section against its limits and the others.
+    ///
+    /// # Errors
+    /// The first wrong setting, by its key within `pgpool`.
+    pub fn validate(&self) -> Result<(), SettingError> {
+        let within = |section: &'static str| move |error: SettingError| error.within(section);
+        self.rpc.validate().map_err(within("rpc"))?;
+        self.backends.validate(self.enabled).map_err(within("backends"))?;
+        self.validate_databases().map_err(within("databases"))?;
+        self.transactions.validate().map_err(within("transactions"))?;
+        SettingError::check_range("threads", self.threads, &(0..=MAX_THREADS))?;
+        self.proxy.validate().map_err(within("proxy"))?;
+        self.routing.validate().map_err(within("routing"))?;
+        self.monitoring.validate().map_err(within("monitoring"))?;
+        self.features.validate().map_err(within("features"))
+    }
+
+    fn validate_databases(&self) -> Result<(), SettingError> {
+        if self.databases.len() > MAX_DATABASES {
+            let reason = format!("more than {MAX_DATABASES} databases");
+            return Err(SettingError::new("", reason));
+        }
+        for (name, database) in &self.databases {
+            check_database_name(name)?;
+            database.validate().map_err(|error| error.within(name))?;
+        }
+        Ok(())
+    }
+}

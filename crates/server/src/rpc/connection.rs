@@ -1,0 +1,204 @@
+//! One RPC connection: frames in, replies out in the order in which calls finish.
+//!
+//! All calls of a connection run inside its task: when the client goes away the task drops them,
+//! which cancels their statements. An idle connection holds no buffer and is never closed by us:
+//! PHP's goridge does not reconnect.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+use futures_util::stream::{FuturesUnordered, Stream};
+use goridge_framing::{FrameError, RpcDecoder};
+use pool_manager::Owner;
+use tokio::net::{TcpStream, UnixStream};
+
+use super::dispatch::answer;
+use super::service::Service;
+
+/// Room made for reading when nothing is known about the frame to come.
+const READ_CHUNK: usize = 4 * 1024;
+/// Most that is made room for at once; a large frame grows the buffer as it arrives.
+const MAX_READ_CHUNK: usize = 1024 * 1024;
+
+/// A client's socket.
+pub(super) enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Socket {
+    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_read_ready(cx),
+            Self::Unix(stream) => stream.poll_read_ready(cx),
+        }
+    }
+
+    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_write_ready(cx),
+            Self::Unix(stream) => stream.poll_write_ready(cx),
+        }
+    }
+
+    fn try_read(&self, buffer: &mut BytesMut) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.try_read_buf(buffer),
+            Self::Unix(stream) => stream.try_read_buf(buffer),
+        }
+    }
+
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.try_write(bytes),
+            Self::Unix(stream) => stream.try_write(bytes),
+        }
+    }
+}
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ConnectionEnd {
+    #[error("the client closed the connection")]
+    Closed,
+    #[error("socket: {0}")]
+    Io(#[from] io::Error),
+    #[error("not a goridge frame: {0}")]
+    Frame(#[from] FrameError),
+}
+
+type Call = Pin<Box<dyn Future<Output = Vec<u8>> + Send>>;
+
+/// A client's connection and the calls it has in flight.
+pub(super) struct Connection {
+    socket: Socket,
+    service: Arc<Service>,
+    owner: Owner,
+    decoder: RpcDecoder,
+    incoming: BytesMut,
+    calls: FuturesUnordered<Call>,
+    replies: VecDeque<Vec<u8>>,
+    /// Bytes of the first reply that were written.
+    written: usize,
+}
+
+impl Connection {
+    pub(super) fn new(socket: Socket, service: Arc<Service>) -> Self {
+        Self {
+            owner: service.next_owner(),
+            decoder: RpcDecoder::new(service.options.max_frame_size),
+            socket,
+            service,
+            incoming: BytesMut::new(),
+            calls: FuturesUnordered::new(),
+            replies: VecDeque::new(),
+            written: 0,
+        }
+    }
+
+    /// Serves the client until it goes away or breaks the protocol.
+    pub(super) async fn serve(mut self) -> ConnectionEnd {
+        match poll_fn(|cx| self.poll(cx)).await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        }
+    }
+
+    /// Never ready but when the connection ends.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<std::convert::Infallible, ConnectionEnd>> {
+        loop {
+            self.start_calls()?;
+            let finished = self.poll_calls(cx);
+            self.poll_write(cx)?;
+            if finished {
+                continue;
+            }
+            if self.in_flight() >= self.service.options.max_in_flight {
+                return Poll::Pending;
+            }
+            ready!(self.poll_read(cx))?;
+        }
+    }
+
+    /// Requests taken whose replies were not written yet.
+    fn in_flight(&self) -> usize {
+        self.calls.len() + self.replies.len()
+    }
+
+    /// Turns buffered frames into calls.
+    fn start_calls(&mut self) -> Result<(), ConnectionEnd> {
+        while self.in_flight() < self.service.options.max_in_flight {
+            let Some(frame) = self.decoder.decode(&mut self.incoming)? else { break };
+            let service = Arc::clone(&self.service);
+            let owner = self.owner;
+            self.calls.push(Box::pin(async move { answer(&service, owner, frame).await }));
+        }
+        if self.incoming.is_empty() {
+            self.incoming = BytesMut::new();
+        }
+        Ok(())
+    }
+
+    /// Collects finished calls. `true`: room for more requests.
+    fn poll_calls(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut finished = false;
+        while let Poll::Ready(Some(reply)) = Pin::new(&mut self.calls).poll_next(cx) {
+            self.replies.push_back(reply);
+            finished = true;
+        }
+        finished
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<(), ConnectionEnd> {
+        while let Some(reply) = self.replies.front() {
+            let rest = reply.get(self.written..).unwrap_or_default();
+            if rest.is_empty() {
+                self.replies.pop_front();
+                self.written = 0;
+                continue;
+            }
+            match self.socket.try_write(rest) {
+                Ok(0) => return Err(ConnectionEnd::Closed),
+                Ok(n) => self.written += n,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    match self.socket.poll_write_ready(cx)? {
+                        Poll::Ready(()) => {}
+                        Poll::Pending => break,
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if self.replies.is_empty() {
+            self.replies.shrink_to(1);
+        }
+        Ok(())
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ConnectionEnd>> {
+        loop {
+            ready!(self.socket.poll_read_ready(cx))?;
+            let wanted = self.decoder.needed(self.incoming.len());
+            self.incoming.reserve(wanted.clamp(READ_CHUNK, MAX_READ_CHUNK));
+            match self.socket.try_read(&mut self.incoming) {
+                Ok(0) => return Poll::Ready(Err(ConnectionEnd::Closed)),
+                Ok(_) => return Poll::Ready(Ok(())),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // The running calls first: they may be working on what is rolled back next.
+        self.calls.clear();
+        self.service.held.end_owner(self.owner);
+    }
+}

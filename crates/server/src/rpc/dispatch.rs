@@ -1,0 +1,63 @@
+//! From a frame to the method it names, and to a reply frame in every case.
+
+use goridge_framing::{Codec, Flags, MethodName, RequestError, RpcFrame, encode_error_reply};
+use pool_manager::Owner;
+
+use super::methods;
+use super::reply::Reply;
+use super::service::Service;
+
+/// The only service name. Case matters, as in Go's net/rpc.
+const SERVICE: &str = "pgpool";
+
+/// What a method gets besides its request.
+pub(super) struct Context<'a> {
+    pub(super) service: &'a Service,
+    pub(super) owner: Owner,
+}
+
+/// Answers one request: with a reply frame, or with an error frame when there is no such method
+/// or its body cannot be decoded.
+pub(super) async fn answer(service: &Service, owner: Owner, frame: RpcFrame) -> Vec<u8> {
+    let mut out = Vec::with_capacity(256);
+    let context = Context { service, owner };
+    if let Err(error) = call(&context, &frame, &mut out).await {
+        out.clear();
+        let flags = Flags::from_bits(frame.flags.bits());
+        encode_error_reply(&mut out, flags, frame.seq, frame.method_bytes(), &error.to_string());
+    }
+    out
+}
+
+async fn call(
+    context: &Context<'_>,
+    frame: &RpcFrame,
+    out: &mut Vec<u8>,
+) -> Result<(), RequestError> {
+    let codec = Codec::from_flags(frame.flags)?;
+    let name = MethodName::parse(frame.method()?)?;
+    if name.service() != SERVICE {
+        return Err(name.unknown_service());
+    }
+    let reply = Reply::begin(out, codec, frame, context.service.options.max_frame_size);
+    let body = &frame.body;
+    match name.method() {
+        "Execute" => methods::execute(context, codec.decode(body)?, reply).await,
+        "TransactionBegin" | "BeginTransaction" => {
+            methods::transaction_begin(context, codec.decode(body)?, reply).await;
+        }
+        "TransactionCommit" | "CommitTransaction" => {
+            methods::transaction_commit(context, codec.decode(body)?, reply).await;
+        }
+        "TransactionRollback" | "RollbackTransaction" => {
+            methods::transaction_rollback(context, codec.decode(body)?, reply).await;
+        }
+        "SessionBegin" => methods::session_begin(context, codec.decode(body)?, reply).await,
+        "SessionEnd" => methods::session_end(context, codec.decode(body)?, reply).await,
+        "PoolStats" => methods::pool_stats(context, codec.decode(body)?, reply),
+        "HealthCheck" => methods::health_check(context, codec.decode(body)?, reply).await,
+        "Version" => methods::version(context, codec.decode(body)?, reply).await,
+        _ => return Err(name.unknown_method()),
+    }
+    Ok(())
+}

@@ -1,0 +1,175 @@
+//! `pgpool.Execute`: one statement, by itself or in a transaction or session.
+
+use std::time::{Duration, Instant};
+
+use goridge_framing::fields::Entries;
+use pool_manager::classify::mask_literals;
+use pool_manager::values::{Arg, RowShape, RowStyle, ValueStyle};
+use pool_manager::{
+    CommandTag, Error, HeldKind, PRIMARY, SqlState, Statement, TimeLimit,
+};
+
+use super::request::{self, SettingValue};
+use crate::rpc::dispatch::Context;
+use crate::rpc::reply::Reply;
+use crate::rpc::result::ResultWriter;
+
+goridge_framing::request_fields! {
+    /// Request of Execute.
+    pub(in crate::rpc) struct ExecuteRequest {
+        /// Pool name; "primary" when absent.
+        database: Option<String>,
+        /// SQL text with `$1`, `$2`, ….
+        query: Option<String>,
+        /// Positional arguments.
+        args: Option<Vec<Arg>>,
+        /// Milliseconds; 0 = configured, -1 = none.
+        timeout: Option<i64>,
+        /// Transaction to run in.
+        tx_id: Option<String>,
+        /// Session to run in.
+        session_id: Option<String>,
+        /// "assoc" or "rows".
+        result: Option<String>,
+        /// "native" or "text".
+        types: Option<String>,
+        /// Settings for this call.
+        settings: Option<Entries<SettingValue>>,
+        /// Simple protocol.
+        simple: Option<bool>,
+        /// Echoed.
+        request_id: Option<String>,
+    }
+}
+
+pub(in crate::rpc) async fn execute(
+    context: &Context<'_>,
+    request: ExecuteRequest,
+    mut reply: Reply<'_>,
+) {
+    let started = Instant::now();
+    let request_id = request.request_id.clone();
+    let result = run(context, request, &mut reply).await;
+    let took = started.elapsed();
+    match result {
+        Ok(tag) => {
+            reply.field("rows_affected", &tag.rows_affected());
+        }
+        Err(error) => {
+            reply.restart();
+            reply.error_with_detail(&error).field("rows_affected", &0);
+        }
+    }
+    reply.field("execution_time", &took.as_millis()).field("execution_time_us", &took.as_micros());
+    reply.finish(request_id.as_deref());
+}
+
+async fn run(
+    context: &Context<'_>,
+    request: ExecuteRequest,
+    reply: &mut Reply<'_>,
+) -> Result<CommandTag, Error> {
+    let query = request::required("query", request.query.as_deref())?;
+    let settings = request::settings(request.settings)?;
+    let statement = Statement {
+        sql: query,
+        args: request.args.as_deref().unwrap_or_default(),
+        settings: &settings,
+        limit: request::time_limit(request.timeout)?,
+        simple: request.simple.unwrap_or(false),
+    };
+    let style = style(request.result.as_deref(), request.types.as_deref())?;
+    let place = place(request.tx_id.as_deref(), request.session_id.as_deref())?;
+    let started = Instant::now();
+    let mut rows = ResultWriter::new(reply, style);
+    let result = match place {
+        Some((kind, name)) => {
+            context.service.held.execute(kind, name, &statement, &mut rows).await
+        }
+        None => {
+            let database = request.database.as_deref().unwrap_or(PRIMARY);
+            let pool = context.service.registry.get_pool(database)?;
+            pool.execute(&statement, &mut rows).await
+        }
+    };
+    log(context, &statement, started.elapsed(), result.as_ref().err());
+    let tag = result?;
+    rows.finish().map_err(|error| {
+        Error::refused(SqlState::PROGRAM_LIMIT_EXCEEDED, format!("{error}; fetch less at a time"))
+    })?;
+    Ok(tag)
+}
+
+fn style(result: Option<&str>, types: Option<&str>) -> Result<RowStyle, Error> {
+    let shapes = [("assoc", RowShape::Assoc), ("rows", RowShape::List)];
+    let styles = [("native", ValueStyle::Native), ("text", ValueStyle::Text)];
+    Ok(RowStyle {
+        shape: request::choice("result", result, &shapes, RowShape::Assoc)?,
+        values: request::choice("types", types, &styles, ValueStyle::Native)?,
+    })
+}
+
+/// Where to run. An empty id is an error, not "none": a lost id must not run a statement outside
+/// its transaction.
+fn place<'a>(
+    tx_id: Option<&'a str>,
+    session_id: Option<&'a str>,
+) -> Result<Option<(HeldKind, &'a str)>, Error> {
+    match (tx_id, session_id) {
+        (None, None) => Ok(None),
+        (Some(_), Some(_)) => Err(Error::refused(
+            SqlState::INVALID_PARAMETER_VALUE,
+            "give tx_id or session_id, not both",
+        )),
+        (tx_id @ Some(_), None) => {
+            Ok(Some((HeldKind::Transaction, request::required("tx_id", tx_id)?)))
+        }
+        (None, session_id) => {
+            Ok(Some((HeldKind::Session, request::required("session_id", session_id)?)))
+        }
+    }
+}
+
+/// Logs a statement when that is wanted: every one, or slow ones. Literals are masked and
+/// arguments left out unless `log_params` is set.
+fn log(context: &Context<'_>, statement: &Statement<'_>, took: Duration, error: Option<&Error>) {
+    let options = &context.service.options;
+    let slow = options.slow_query.is_some_and(|limit| took >= limit);
+    if !slow && !options.log_queries {
+        return;
+    }
+    let sql = if options.log_params {
+        statement.sql.to_owned()
+    } else {
+        mask_literals(statement.sql)
+    };
+    let params = options.log_params.then(|| serde_json::to_string(statement.args).ok()).flatten();
+    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    let sqlstate = error.map(|error| error.sqlstate().to_string());
+    if slow {
+        tracing::warn!(sql, params, took_us, sqlstate, "slow query");
+    } else {
+        tracing::info!(sql, params, took_us, sqlstate, "query");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_tx_id_is_never_taken_for_none() {
+        assert!(place(Some(""), None).is_err());
+        assert!(place(None, Some("")).is_err());
+        assert!(place(Some("a"), Some("b")).is_err());
+        assert!(place(None, None).is_ok_and(|place| place.is_none()));
+    }
+
+    #[test]
+    fn time_limits() {
+        assert_eq!(request::time_limit(None).unwrap(), TimeLimit::Configured);
+        assert_eq!(request::time_limit(Some(-1)).unwrap(), TimeLimit::None);
+        assert!(request::time_limit(Some(-2)).is_err());
+        assert!(request::time_limit(Some(i64::MAX)).is_err());
+    }
+}

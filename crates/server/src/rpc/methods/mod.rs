@@ -1,0 +1,19 @@
+//! The methods of the service, one per file. Each reads its request, does its work in
+//! pool-manager, and finishes its reply whatever happens.
+
+mod execute;
+mod health_check;
+mod pool_stats;
+mod request;
+mod session;
+mod transaction_begin;
+mod transaction_end;
+mod version;
+
+pub(super) use execute::execute;
+pub(super) use health_check::health_check;
+pub(super) use pool_stats::pool_stats;
+pub(super) use session::{session_begin, session_end};
+pub(super) use transaction_begin::transaction_begin;
+pub(super) use transaction_end::{transaction_commit, transaction_rollback};
+pub(super) use version::version;

@@ -1,0 +1,118 @@
+//! `pgpool.PoolStats`.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use pool_manager::{Error, PRIMARY, PoolStats, SqlState};
+use serde::Serialize;
+
+use crate::rpc::dispatch::Context;
+use crate::rpc::reply::Reply;
+use crate::time::rfc3339;
+
+goridge_framing::request_fields! {
+    /// Request of PoolStats.
+    pub(in crate::rpc) struct PoolStatsRequest {
+        /// Pool name; "primary" when absent, "*" for all.
+        database: Option<String>,
+        /// Echoed.
+        request_id: Option<String>,
+    }
+}
+
+/// The Go plugin's DatabaseStats and what it lacks.
+#[derive(Serialize)]
+struct DatabaseStats {
+    total_connections: u32,
+    idle_connections: u32,
+    active_connections: u32,
+    max_connections: u32,
+    constructing_connections: u32,
+    waiting_clients: u32,
+    transactions_open: u32,
+    sessions_open: u32,
+    total_acquired: u64,
+    total_released: u64,
+    acquire_count: u64,
+    acquire_duration_us: u64,
+    canceled_acquire_count: u64,
+    average_acquire_time_ms: u64,
+    query_count: u64,
+    query_duration_us: u64,
+    average_query_time_ms: u64,
+    error_count: u64,
+    slow_query_count: u64,
+    health_checks_passed: u64,
+    health_checks_failed: u64,
+    last_health_check: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<String>,
+}
+
+impl DatabaseStats {
+    fn new(stats: PoolStats) -> Self {
+        Self {
+            total_connections: stats.total_connections,
+            idle_connections: stats.idle_connections,
+            active_connections: stats.active_connections,
+            max_connections: stats.max_connections,
+            constructing_connections: stats.constructing_connections,
+            waiting_clients: stats.waiting_clients,
+            transactions_open: stats.transactions_open,
+            sessions_open: stats.sessions_open,
+            total_acquired: stats.total_acquired,
+            total_released: stats.total_released,
+            acquire_count: stats.acquire_count,
+            acquire_duration_us: micros(stats.acquire_duration),
+            canceled_acquire_count: stats.canceled_acquire_count,
+            average_acquire_time_ms: average_ms(stats.acquire_duration, stats.acquire_count),
+            query_count: stats.query_count,
+            query_duration_us: micros(stats.query_duration),
+            average_query_time_ms: average_ms(stats.query_duration, stats.query_count),
+            error_count: stats.error_count,
+            slow_query_count: stats.slow_query_count,
+            health_checks_passed: stats.health_checks_passed,
+            health_checks_failed: stats.health_checks_failed,
+            // Go's zero time, as the plugin sends it before the first check.
+            last_health_check: rfc3339(stats.last_health_check.unwrap_or(GO_ZERO_TIME)),
+            last_error: stats.last_error,
+        }
+    }
+}
+
+/// Stands for "never"; printed as `0001-01-01T00:00:00Z`.
+const GO_ZERO_TIME: SystemTime = SystemTime::UNIX_EPOCH;
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn average_ms(total: Duration, count: u64) -> u64 {
+    micros(total).checked_div(count).unwrap_or(0) / 1000
+}
+
+pub(in crate::rpc) fn pool_stats(
+    context: &Context<'_>,
+    request: PoolStatsRequest,
+    mut reply: Reply<'_>,
+) {
+    match collect(context, request.database.as_deref().unwrap_or(PRIMARY)) {
+        Ok(stats) => reply.field("stats", &stats),
+        Err(error) => reply.field("stats", &BTreeMap::<&str, ()>::new()).error(&error),
+    };
+    reply.finish(request.request_id.as_deref());
+}
+
+fn collect<'a>(
+    context: &Context<'a>,
+    database: &str,
+) -> Result<BTreeMap<&'a str, DatabaseStats>, Error> {
+    if !context.service.options.expose_stats {
+        return Err(Error::refused(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            "PoolStats over RPC is switched off (monitoring.expose_rpc)",
+        ));
+    }
+    let pools = context.service.registry.select(database)?;
+    Ok(pools.into_iter().map(|pool| (pool.name(), DatabaseStats::new(pool.stats()))).collect())
+}
