@@ -37,6 +37,11 @@ until "$binary" health --address "$address" --database '*' --timeout 2s >/dev/nu
     fi
     sleep 0.5
 done
+# Healthy may have been somebody else's server on that port, with ours unable to listen.
+if ! kill -0 "$server" 2>/dev/null; then
+    cat "$log" >&2
+    exit 1
+fi
 cat "$log"
 printf '%s\n' "" "demo: php examples/php/demo.php"
 PGPOOL_ADDRESS=$address php examples/php/demo.php

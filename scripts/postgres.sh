@@ -11,7 +11,8 @@ pg_find_bin() {
             /opt/homebrew/opt/postgresql@*/bin /usr/local/opt/postgresql@*/bin 2>/dev/null \
             | sort -rV); do
         if [ -x "$_dir/initdb" ] && [ -x "$_dir/postgres" ]; then
-            printf '%s\n' "$_dir"
+            # Through links: other programs of the version are only beside the real ones.
+            dirname "$(readlink -f "$_dir/initdb")"
             return 0
         fi
     done

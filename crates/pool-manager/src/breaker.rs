@@ -27,11 +27,17 @@ pub enum CircuitBreakerState {
 
 #[derive(Clone, Copy)]
 enum State {
-    Closed { failures: u32 },
-    Open { until: Instant },
+    Closed {
+        failures: u32,
+    },
+    Open {
+        until: Instant,
+    },
     /// `probing_since`: when the probe was let through; one that never reports is given up
     /// after another timeout.
-    HalfOpen { probing_since: Option<Instant> },
+    HalfOpen {
+        probing_since: Option<Instant>,
+    },
 }
 
 /// A circuit breaker. Share it by reference or in an `Arc`.

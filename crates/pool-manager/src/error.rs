@@ -140,11 +140,6 @@ impl Error {
     pub fn to_server_error(&self) -> ServerError {
         match self {
             Self::Server(error) => (**error).clone(),
-            Self::NeedsSession(need) => {
-                let mut error = ServerError::new(self.sqlstate(), need.to_string());
-                error.hint = Some(need.remedy().to_owned());
-                error
-            }
             _ => ServerError::new(self.sqlstate(), self.to_string()),
         }
     }
@@ -285,12 +280,8 @@ mod tests {
         "timed out",
     ];
 
-    const WRITE: Exposure = Exposure {
-        in_transaction: false,
-        read_only: false,
-        atomic: true,
-        what: "the statement",
-    };
+    const WRITE: Exposure =
+        Exposure { in_transaction: false, read_only: false, atomic: true, what: "the statement" };
 
     fn lost(fatal: Option<&str>, progress: Progress) -> ExecuteError {
         let fatal = fatal.map(|message| {

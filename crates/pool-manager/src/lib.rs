@@ -25,9 +25,7 @@ pub mod values;
 
 pub use breaker::{CircuitBreaker, CircuitBreakerState};
 pub use connection::{CommandTag, Discard, ResultSink, SettingError, Settings, SinkError};
-pub use database_pool::{
-    DEFAULT_MAX_MESSAGE, DEFAULT_SLOW_THRESHOLD, DatabasePool, PoolLimits,
-};
+pub use database_pool::{DEFAULT_MAX_MESSAGE, DEFAULT_SLOW_THRESHOLD, DatabasePool, PoolLimits};
 pub use error::Error;
 pub use held::{HeldConnections, HeldKind, HeldLimits, Owner};
 pub use pool::PoolStats;
@@ -36,6 +34,4 @@ pub use rows::{QueryRow, QueryRows};
 pub use secret::Secret;
 pub use server_error::{ServerError, SqlState};
 pub use statement::{Statement, TimeLimit};
-pub use transaction::{
-    IsolationLevel, Session, Transaction, TransactionOptions, parse_isolation,
-};
+pub use transaction::{IsolationLevel, Session, Transaction, TransactionOptions, parse_isolation};

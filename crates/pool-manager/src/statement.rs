@@ -139,10 +139,7 @@ pub(crate) fn check_text(statement: &Statement<'_>, class: &Classification) -> R
 }
 
 /// What makes no sense on a connection that is gone after the statement.
-fn refuse_outside_session(
-    statement: &Statement<'_>,
-    class: &Classification,
-) -> Result<(), Error> {
+fn refuse_outside_session(statement: &Statement<'_>, class: &Classification) -> Result<(), Error> {
     if statement.simple && class.statements > 1 {
         return Ok(());
     }

@@ -9,9 +9,16 @@ use tracing_subscriber::fmt::format::FmtSpan;
 use crate::config::LogLevel;
 
 /// Starts logging for the process; later calls change nothing.
-pub fn start(level: LogLevel) {
+pub(crate) fn start(level: LogLevel) {
     let terminal = std::io::stderr().is_terminal();
-    let filter = EnvFilter::new(format!("{},tokio_postgres=warn,rustls=warn", level.as_str()));
+    let level = match level {
+        LogLevel::Debug => "debug",
+        LogLevel::Info => "info",
+        LogLevel::Warn => "warn",
+        LogLevel::Error => "error",
+    };
+    // Of libraries only what is wrong.
+    let filter = EnvFilter::new(format!("warn,rr_pgpool={level},pool_manager={level}"));
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

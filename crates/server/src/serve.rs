@@ -10,10 +10,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pool_manager::{DatabasePool, Error, HeldLimits, PoolLimits, PoolRegistry};
+use pool_manager::{DatabasePool, Error, HeldLimits, PRIMARY, PoolLimits, PoolRegistry};
 use tokio::sync::watch;
 
-use crate::config::Config;
+use crate::config::{ByteSize, Config};
 use crate::rpc::{BoundListener, ListenError, Service, ServiceOptions};
 
 /// How long closing the pools may take after the grace.
@@ -78,11 +78,7 @@ impl Server {
 
     /// Serves until `stop` resolves, then drains: everything works on until nobody is connected
     /// or the grace is over. A resolved `stop_now` ends the draining at once.
-    pub async fn run(
-        self,
-        stop: impl Future<Output = ()>,
-        stop_now: impl Future<Output = ()>,
-    ) {
+    pub async fn run(self, stop: impl Future<Output = ()>, stop_now: impl Future<Output = ()>) {
         let (stop_listening, stopped) = watch::channel(false);
         let service = Arc::clone(&self.service);
         let clients = self.listener.map(|listener| {
@@ -155,19 +151,26 @@ fn announce(config: &Config, server: &Server) {
 
 fn pools(config: &Config) -> Result<Vec<DatabasePool>, Error> {
     let limits = PoolLimits {
-        max_message: config.rpc.max_frame_size.bytes(),
+        max_message: bytes(config.rpc.max_frame_size),
         slow_threshold: config.logging.slow_query.threshold.get(),
     };
-    config
-        .pools()
+    let databases =
+        config.databases.iter().map(|(name, database)| (name.as_str(), &database.primary));
+    std::iter::once((PRIMARY, &config.backends.primary))
+        .chain(databases)
         .map(|(name, backend)| DatabasePool::with_limits(name, backend, limits))
         .collect()
+}
+
+/// A configured size; checked against a limit far below a 32-bit machine's.
+fn bytes(size: ByteSize) -> usize {
+    usize::try_from(size.bytes()).unwrap_or(usize::MAX)
 }
 
 fn service_options(config: &Config) -> ServiceOptions {
     let slow = &config.logging.slow_query;
     ServiceOptions {
-        max_frame_size: config.rpc.max_frame_size.bytes(),
+        max_frame_size: bytes(config.rpc.max_frame_size),
         max_in_flight: config.rpc.max_in_flight as usize,
         held: HeldLimits {
             idle_timeout: config.transactions.idle_timeout.limit(),

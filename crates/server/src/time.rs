@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Formats `time` as `2026-01-31T23:59:59Z`. Times before 1970 are shown as 1970.
-pub fn rfc3339(time: SystemTime) -> String {
+pub(crate) fn rfc3339(time: SystemTime) -> String {
     let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let (days, second_of_day) = (seconds / 86_400, seconds % 86_400);
     let (year, month, day) = civil_from_days(days);
@@ -16,7 +16,9 @@ pub fn rfc3339(time: SystemTime) -> String {
 fn civil_from_days(days: u64) -> (u64, u64, u64) {
     let mut year = 1970;
     let mut left = days;
-    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
     // 400 years have 146,097 days: skipping them keeps the loops short for any input.
     year += left / 146_097 * 400;
     left %= 146_097;

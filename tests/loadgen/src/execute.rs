@@ -128,6 +128,11 @@ fn round(value: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use bytes::BytesMut;
+    use clap::Parser;
+    use goridge_framing::{Codec, RpcDecoder, encode_request};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
 
     #[test]
@@ -137,5 +142,51 @@ mod tests {
         assert_eq!(percentile(&values, 0.99), Some(99));
         assert_eq!(percentile(&[7], 0.5), Some(7));
         assert_eq!(percentile(&[], 0.5), None);
+    }
+
+    /// Answers every request on every connection with one body.
+    async fn answering_server(body: &'static [u8]) -> String {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = format!("tcp://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let (mut decoder, mut incoming) = (RpcDecoder::new(1 << 20), BytesMut::new());
+                    while stream.read_buf(&mut incoming).await.is_ok_and(|count| count > 0) {
+                        while let Some(frame) = decoder.decode(&mut incoming).unwrap() {
+                            let mut reply = Vec::new();
+                            let method = frame.method().unwrap();
+                            encode_request(&mut reply, Codec::Json, frame.seq, method, body)
+                                .unwrap();
+                            stream.write_all(&reply).await.unwrap();
+                        }
+                    }
+                });
+            }
+        });
+        address
+    }
+
+    fn args(address: &str) -> ExecuteArgs {
+        let own = std::process::id().to_string();
+        let cli = ["loadgen", "execute", "--connections", "3", "--duration", "0.3"];
+        let more = ["--warmup", "0.1", "--pid", &own, "--address", address];
+        match crate::Cli::parse_from(cli.into_iter().chain(more)).mode {
+            crate::Mode::Execute(args) => args,
+            crate::Mode::Idle(_) => panic!("wrong mode"),
+        }
+    }
+
+    #[tokio::test]
+    async fn measures_what_is_answered_and_counts_errors() {
+        let address = answering_server(br#"{"rows":[{"abalance":0}]}"#).await;
+        let report = run(&args(&address)).await.unwrap();
+        assert!(report["calls"].as_u64().unwrap() > 0);
+        assert_eq!(report["errors"], 0);
+        assert!(report["server_cpu_us_per_call"].as_f64().is_some());
+        assert!(report["p50_us"].as_u64() <= report["p99_us"].as_u64());
+
+        let address = answering_server(br#"{"error":"no","sqlstate":"53300"}"#).await;
+        assert!(run(&args(&address)).await.is_err(), "only errors is no measurement");
     }
 }

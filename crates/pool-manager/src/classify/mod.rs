@@ -13,6 +13,7 @@ mod calls;
 mod frames;
 mod functions;
 mod lexemes;
+mod mask;
 mod need;
 mod query;
 mod statement;
@@ -24,6 +25,7 @@ mod words;
 mod tests;
 
 pub use functions::SafeFunctions;
+pub use mask::mask_literals;
 pub use need::SessionNeed;
 
 use lexemes::Lexemes;

@@ -45,6 +45,7 @@ pub enum PoolMode {
     /// After each statement; transactions of several statements are refused.
     Statement,
     /// After each transaction, unless the client holds session state. Not available yet.
+    #[schemars(skip)]
     Auto,
 }
 

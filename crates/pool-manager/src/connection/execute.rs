@@ -133,7 +133,7 @@ impl ServerConnection {
         let changes = self.link.parameter_changes();
         // Before the first byte: a dropped future must not leave the flags unset.
         self.tainted |= what.class.taints;
-        self.dirty |= !what.class.clean;
+        self.dirty |= !what.class.clean || !self.link.has_standard_strings();
         let result = if what.simple {
             self.simple(what, sink).await
         } else {

@@ -68,12 +68,8 @@ impl ServerConnection {
         let evicted = if keep { self.statements.evict_for_one_more() } else { None };
         self.queue_parse(&name, what.sql, evicted.as_deref())?;
         let (parameters, columns) = self.read_description(what.types).await?;
-        let columns = columns.map(Arc::new);
-        let formats = columns.as_ref().map(|c| c.result_formats()).unwrap_or_default();
-        let columns = match columns {
-            Some(c) => Some(Arc::new(c.with_formats(&formats))),
-            None => None,
-        };
+        let formats = columns.as_ref().map(Columns::result_formats).unwrap_or_default();
+        let columns = columns.map(|columns| Arc::new(columns.with_formats(&formats)));
         let parameters = parameters.into_iter().map(|oid| what.types.resolve(oid)).collect();
         let statement = Arc::new(Prepared { name, parameters, columns, formats });
         if keep {
@@ -132,9 +128,7 @@ impl ServerConnection {
         }
         self.learn_types(types, &oids).await?;
         let columns = match result {
-            Some(body) => {
-                Some(Columns::parse(&body, types).map_err(SinkError::from)?)
-            }
+            Some(body) => Some(Columns::parse(&body, types).map_err(SinkError::from)?),
             None => None,
         };
         Ok((parameters, columns))
@@ -200,7 +194,9 @@ impl ServerConnection {
             .execute()?
             .sync();
         let mut replies = Replies::default();
-        while let Some(progress) = self.next_reply(statement, sink, &mut replies, sent_before).await? {
+        while let Some(progress) =
+            self.next_reply(statement, sink, &mut replies, sent_before).await?
+        {
             debug_assert_ne!(progress, Progress::NotSent);
         }
         replies.into_result()
@@ -273,7 +269,11 @@ fn not_executed(error: LinkError) -> ExecuteError {
     ExecuteError::Lost { error, progress: Progress::NotSent }
 }
 
-fn write_params(statement: &Prepared, args: &[Arg], out: &mut BytesMut) -> Result<(), ExecuteError> {
+fn write_params(
+    statement: &Prepared,
+    args: &[Arg],
+    out: &mut BytesMut,
+) -> Result<(), ExecuteError> {
     for (index, (arg, ty)) in args.iter().zip(&statement.parameters).enumerate() {
         let start = out.len();
         out.put_i32(-1);
@@ -292,7 +292,5 @@ fn write_params(statement: &Prepared, args: &[Arg], out: &mut BytesMut) -> Resul
 /// Type oids of a ParameterDescription.
 fn parameter_types(body: &[u8]) -> Vec<u32> {
     let (_, oids) = body.split_at(body.len().min(2));
-    oids.chunks_exact(4)
-        .filter_map(|oid| oid.try_into().ok().map(u32::from_be_bytes))
-        .collect()
+    oids.chunks_exact(4).filter_map(|oid| oid.try_into().ok().map(u32::from_be_bytes)).collect()
 }

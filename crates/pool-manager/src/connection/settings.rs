@@ -22,7 +22,8 @@ const MAX_VALUE: usize = 16 * 1024;
 /// Sets each `$1` to its `$2` (NULL: its default) and answers what it was before.
 const SET_SQL: &str = "SELECT n, pg_catalog.current_setting(n, true), \
      pg_catalog.set_config(n, v, false) \
-     FROM pg_catalog.unnest($1::pg_catalog.text[], $2::pg_catalog.text[]) AS s(n, v)";
+     FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), \
+     pg_catalog.unnest($2::pg_catalog.text[])) AS s(n, v)";
 
 /// Settings asked for by a caller, by lower-case name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -52,9 +53,7 @@ pub enum SettingError {
 
 impl Settings {
     /// Checks names and values. Names are folded to lower case, as PostgreSQL compares them.
-    pub fn new(
-        pairs: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<Self, SettingError> {
+    pub fn new(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Self, SettingError> {
         let mut settings = BTreeMap::new();
         for (name, value) in pairs {
             let name = check_name(&name)?;
@@ -193,14 +192,11 @@ impl ServerConnection {
         types: &TypeCatalogue,
     ) -> Result<Vec<(String, Option<String>)>, ExecuteError> {
         let names = changes.iter().map(|(name, _)| Arg::Text(name.clone())).collect();
-        let values = changes
-            .iter()
-            .map(|(_, value)| value.clone().map_or(Arg::Null, Arg::Text))
-            .collect();
+        let values =
+            changes.iter().map(|(_, value)| value.clone().map_or(Arg::Null, Arg::Text)).collect();
         let args = [Arg::List(names), Arg::List(values)];
         let class = set_class();
-        let what =
-            Execution { sql: SET_SQL, args: &args, class: &class, simple: false, types };
+        let what = Execution { sql: SET_SQL, args: &args, class: &class, simple: false, types };
         let mut before = PreviousValues::default();
         self.extended(&what, &mut before).await?;
         Ok(before.0)

@@ -60,11 +60,7 @@ pub(crate) struct Link<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// Takes over `stream` right after the first ReadyForQuery. Messages whose body is longer
     /// than `max_message` bytes are reported and thrown away instead of being buffered.
-    pub(crate) fn new(
-        stream: S,
-        parameters: BTreeMap<String, String>,
-        max_message: usize,
-    ) -> Self {
+    pub(crate) fn new(stream: S, parameters: BTreeMap<String, String>, max_message: usize) -> Self {
         Self {
             stream,
             incoming: BytesMut::new(),
@@ -86,6 +82,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// Status in the last ReadyForQuery.
     pub(crate) fn status(&self) -> TransactionStatus {
         self.status
+    }
+
+    /// Whether strings mean to the server what our tokeniser takes them for.
+    pub(crate) fn has_standard_strings(&self) -> bool {
+        self.parameters.get("standard_conforming_strings").is_none_or(|value| value == "on")
     }
 
     /// How often a reported parameter has changed its value.

@@ -77,9 +77,8 @@ impl HeldConnections {
         options: &TransactionOptions,
         limits: HeldLimits,
     ) -> Result<String, Error> {
-        let begin = async {
-            Transaction::begin(pool.pool(), options).await.map(Holding::Transaction)
-        };
+        let begin =
+            async { Transaction::begin(pool.pool(), options).await.map(Holding::Transaction) };
         self.begin(HeldKind::Transaction, owner, name, limits, begin).await
     }
 

@@ -57,11 +57,7 @@ impl Admission {
     ///
     /// A caller that will hold its connection first waits for one of the `max_held` places,
     /// outside the queue for connections: it never stands in front of a short statement.
-    pub(super) async fn enter(
-        &self,
-        hold: bool,
-        limit: Duration,
-    ) -> Result<Permits, Error> {
+    pub(super) async fn enter(&self, hold: bool, limit: Duration) -> Result<Permits, Error> {
         let started = Instant::now();
         let held = if hold {
             let what = "the places for transactions and sessions (pool.max_held) were taken";

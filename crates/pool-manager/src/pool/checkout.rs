@@ -83,7 +83,10 @@ impl Pool {
     ) {
         let now = Instant::now();
         let closing = *self.0.closing.borrow();
-        if closing || !connection.is_quiet() || connection.is_tainted() || connection.is_expired(now)
+        if closing
+            || !connection.is_quiet()
+            || connection.is_tainted()
+            || connection.is_expired(now)
         {
             self.discard(connection, slot, permits);
         } else if self.needs_reset(&connection) {

@@ -34,8 +34,8 @@ use crate::values::TypeCatalogue;
 use admission::Admission;
 pub(crate) use checkout::Checkout;
 use slot::SlotManager;
-pub use stats::PoolStats;
 use stats::Counters;
+pub use stats::PoolStats;
 
 /// Statement texts whose classification is remembered.
 const CLASSIFICATIONS: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
@@ -185,8 +185,9 @@ impl Pool {
     pub(crate) fn stats(&self) -> PoolStats {
         let state = self.0.idle.state();
         let size = self.0.options.pool.max_connections;
-        let total = size - u32::try_from(self.0.slots.available_permits()).unwrap_or(size).min(size);
-        self.0.counters.snapshot(stats::Gauges {
+        let total =
+            size - u32::try_from(self.0.slots.available_permits()).unwrap_or(size).min(size);
+        self.0.counters.snapshot(&stats::Gauges {
             total,
             idle: state.idle_connections.min(total),
             max: size,

@@ -160,11 +160,10 @@ impl Counters {
         self.sessions.fetch_add(change, Ordering::Relaxed);
     }
 
-    pub(super) fn snapshot(&self, gauges: Gauges) -> PoolStats {
+    pub(super) fn snapshot(&self, gauges: &Gauges) -> PoolStats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let open = |gauge: &AtomicI64| {
-            u32::try_from(gauge.load(Ordering::Relaxed)).unwrap_or_default()
-        };
+        let open =
+            |gauge: &AtomicI64| u32::try_from(gauge.load(Ordering::Relaxed)).unwrap_or_default();
         let constructing = self.constructing.load(Ordering::Relaxed);
         let last = self.last();
         PoolStats {

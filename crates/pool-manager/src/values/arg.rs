@@ -54,6 +54,31 @@ pub enum Arg {
 }
 
 impl Arg {
+    /// The value itself as `{:?}` shows it, unlike the argument's own `Debug`: for logs whose
+    /// owner has asked for values.
+    pub fn shown(&self) -> impl fmt::Debug + '_ {
+        struct Shown<'a>(&'a Arg);
+        impl fmt::Debug for Shown<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self.0 {
+                    Arg::Null => f.write_str("null"),
+                    Arg::Bool(value) => write!(f, "{value}"),
+                    Arg::Int(value) => write!(f, "{value}"),
+                    Arg::UInt(value) => write!(f, "{value}"),
+                    Arg::Float(value) => write!(f, "{value}"),
+                    Arg::Text(value) => write!(f, "{value:?}"),
+                    Arg::Binary(value) => write!(f, "<{} bytes>", value.len()),
+                    Arg::List(items) => f.debug_list().entries(items.iter().map(Shown)).finish(),
+                    Arg::Map(entries) => f
+                        .debug_map()
+                        .entries(entries.iter().map(|(key, value)| (key, Shown(value))))
+                        .finish(),
+                }
+            }
+        }
+        Shown(self)
+    }
+
     /// What it is, with its article, as error messages say it.
     pub(super) fn kind(&self) -> &'static str {
         match self {

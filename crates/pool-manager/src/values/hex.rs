@@ -1,26 +1,38 @@
 //! Hexadecimal bytes and the two spellings of `bytea`. It never fails on what it cannot read: it
 //! says so.
 
-/// Digits as PostgreSQL writes them.
-const DIGITS: &[u8; 16] = b"0123456789abcdef";
+/// The two digits of every byte, as PostgreSQL writes them.
+const PAIRS: [[u8; 2]; 256] = {
+    let digits = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [digits[byte >> 4], digits[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
 
-/// Calls `put` with the two digits of every byte.
-pub(super) fn encode(bytes: &[u8], mut put: impl FnMut([u8; 2])) {
-    let digit = |nibble: u8| DIGITS.get(usize::from(nibble & 15)).copied().unwrap_or(b'0');
-    for byte in bytes {
-        put([digit(byte >> 4), digit(*byte)]);
+/// Bytes of the text of `len` bytes.
+pub(super) fn text_len(len: usize) -> usize {
+    2 + len * 2
+}
+
+/// Fills `out`, which is [`text_len`] long, with `\x..` as PostgreSQL prints a `bytea`.
+pub(super) fn write(bytes: &[u8], out: &mut [u8]) {
+    let Some((prefix, digits)) = out.split_first_chunk_mut::<2>() else { return };
+    *prefix = *b"\\x";
+    for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
+        *pair = PAIRS[usize::from(*byte)];
     }
 }
 
 /// `\x..`, as PostgreSQL prints a `bytea`.
 pub(super) fn to_text(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 + bytes.len().saturating_mul(2));
-    text.push_str("\\x");
-    encode(bytes, |[high, low]| {
-        text.push(char::from(high));
-        text.push(char::from(low));
-    });
-    text
+    let mut text = vec![0; text_len(bytes.len())];
+    write(bytes, &mut text);
+    // Digits are always text.
+    String::from_utf8(text).unwrap_or_default()
 }
 
 /// The bytes of a `bytea` as PostgreSQL prints it, with either setting of `bytea_output`.

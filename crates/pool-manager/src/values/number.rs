@@ -123,8 +123,8 @@ pub(super) fn parse_integer(text: &[u8]) -> Option<i64> {
 
 /// The double that a JSON number stands for, if it keeps every digit of it.
 ///
-/// A number of `n` significant digits is kept when its nearest double, printed with `n` digits,
-/// is that number again.
+/// A number of `n` significant digits is kept when its nearest double, printed with `n` digits or
+/// as short as possible, is that number again.
 pub(super) fn lossless_float(number: &str) -> Option<f64> {
     let x: f64 = number.parse().ok().filter(|x: &f64| x.is_finite())?;
     let mantissa = number.split(['e', 'E']).next().unwrap_or_default();
@@ -139,9 +139,13 @@ pub(super) fn lossless_float(number: &str) -> Option<f64> {
     if count > MAX_SIGNIFICANT {
         return None;
     }
-    let printed = Digits::of(format_args!("{x:.*e}", count - 1));
-    let mantissa = printed.as_str().split('e').next().unwrap_or_default();
-    let same = mantissa.bytes().filter(u8::is_ascii_digit).eq(digits.take(count));
+    let same = |printed: Digits| {
+        let mantissa = printed.as_str().split('e').next().unwrap_or_default();
+        mantissa.bytes().filter(u8::is_ascii_digit).eq(digits.clone().take(count))
+    };
+    // Where `n` digits are a tie the shortest spelling may round the other way.
+    let same = same(Digits::of(format_args!("{x:.*e}", count - 1)))
+        || same(Digits::of(format_args!("{x:e}")));
     same.then_some(x)
 }
 

@@ -20,6 +20,7 @@ use std::fmt::{self, Write as _};
 use bytes::{BufMut, BytesMut};
 
 use super::arg::{Arg, MAX_ARG_DEPTH};
+use super::hex;
 use super::number::{not_finite, write_float, write_float_as_integer};
 use super::types::{CATEGORY_BIT_STRING, CATEGORY_NUMERIC, TypeInfo, TypeKind};
 use crate::server_error::SqlState;
@@ -173,9 +174,9 @@ fn as_text<'a>(bytes: &'a [u8], ty: &TypeInfo) -> Result<&'a str, Problem> {
 }
 
 fn put_hex(bytes: &[u8], out: &mut BytesMut) {
-    out.reserve(2 + bytes.len().saturating_mul(2));
-    out.put_slice(b"\\x");
-    super::hex::encode(bytes, |pair| out.put_slice(&pair));
+    let start = out.len();
+    out.resize(start + hex::text_len(bytes.len()), 0);
+    hex::write(bytes, out.get_mut(start..).unwrap_or_default());
 }
 
 /// An array literal. Strings are always quoted, so that no rule about what may stay bare matters.

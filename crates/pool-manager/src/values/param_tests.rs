@@ -51,7 +51,8 @@ fn json(text: &str) -> Arg {
     serde_json::from_str(text).unwrap()
 }
 
-fn check<A: Into<Arg> + Clone>(arg: A, expected: &[(&str, &[&str])]) {
+fn check(arg: impl Into<Arg>, expected: &[(&str, &[&str])]) {
+    let arg = arg.into();
     for (text, types) in expected {
         for name in *types {
             assert_eq!(encode(arg.clone(), name).as_deref(), Ok(*text), "as {name}");

@@ -16,6 +16,9 @@ pub fn json_schema() -> Value {
     tidy(&mut schema);
     if let Value::Object(root) = &mut schema {
         root.insert("title".to_owned(), json!("rr-pgpool: the pgpool section of .rr.yaml"));
+        let description = "PostgreSQL connection pools; every duration is written as in Go (1h30m), \
+                           every value may hold ${VARIABLE} or ${VARIABLE:-default}.";
+        root.insert("description".to_owned(), json!(description));
     }
     schema
 }
@@ -35,6 +38,9 @@ fn tidy(schema: &mut Value) {
 
 fn tidy_object(object: &mut Map<String, Value>) {
     object.remove("format");
+    if let Some(Value::String(text)) = object.get_mut("description") {
+        *text = text.replace('\n', " ").replace("  ", " ").replace('`', "");
+    }
     // Defaults of whole sections would repeat those of their keys.
     if object.get("default").is_some_and(|default| default.is_object() || default.is_null()) {
         object.remove("default");

@@ -90,7 +90,7 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) fn new(socket: Socket, service: Arc<Service>) -> Self {
         Self {
-            owner: service.next_owner(),
+            owner: service.client_came(),
             decoder: RpcDecoder::new(service.options.max_frame_size),
             socket,
             service,
@@ -110,7 +110,10 @@ impl Connection {
     }
 
     /// Never ready but when the connection ends.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<std::convert::Infallible, ConnectionEnd>> {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<std::convert::Infallible, ConnectionEnd>> {
         loop {
             self.start_calls()?;
             let finished = self.poll_calls(cx);
@@ -199,6 +202,6 @@ impl Drop for Connection {
     fn drop(&mut self) {
         // The running calls first: they may be working on what is rolled back next.
         self.calls.clear();
-        self.service.held.end_owner(self.owner);
+        self.service.client_left(self.owner);
     }
 }

@@ -63,7 +63,7 @@ impl BoundListener {
         let shown = address.to_string();
         let bound = match address {
             ListenAddress::Tcp { host, port } => {
-                TcpListener::bind((host.as_str(), *port)).await.map(|listener| Self {
+                TcpListener::bind((all_if_empty(host), *port)).await.map(|listener| Self {
                     kind: Kind::Tcp(listener),
                     address: shown.clone(),
                     path: None,
@@ -106,7 +106,7 @@ impl BoundListener {
         let mut clients = JoinSet::new();
         loop {
             tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => break,
+                () = stopped(&mut stop) => break,
                 accepted = self.accept() => match accepted {
                     Ok(socket) => {
                         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
@@ -150,6 +150,17 @@ impl Drop for BoundListener {
             let _ = std::fs::remove_file(path);
         }
     }
+}
+
+/// As in Go, an address without a host means every address of the machine.
+fn all_if_empty(host: &str) -> &str {
+    if host.is_empty() { "0.0.0.0" } else { host }
+}
+
+/// Resolves when told to stop.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // The sender is gone only when the server is.
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 fn prepare(stream: &TcpStream) {

@@ -65,8 +65,7 @@ impl<'a> Reply<'a> {
     ) -> Self {
         let frame = ReplyFrame::begin(out, codec.flag(), request.seq, request.method_bytes());
         let limit = frame.out_limit(max_frame_size).saturating_sub(TAIL_ROOM);
-        let mut reply =
-            Self { out, frame, codec, limit, max_frame_size, body: None, broken: None };
+        let mut reply = Self { out, frame, codec, limit, max_frame_size, body: None, broken: None };
         reply.open();
         reply
     }
@@ -143,7 +142,8 @@ impl<'a> Reply<'a> {
         if let Some(error) = self.broken.take() {
             self.restart();
             let message = format!("the reply cannot be encoded: {error}");
-            self.field("error", &message).field("sqlstate", SqlState::PROGRAM_LIMIT_EXCEEDED.as_str());
+            self.field("error", &message)
+                .field("sqlstate", SqlState::PROGRAM_LIMIT_EXCEEDED.as_str());
         }
         if let Some(id) = request_id {
             self.field("request_id", id);

@@ -1,6 +1,6 @@
 //! What every RPC call works with: the pools, the held connections, limits and log settings.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use pool_manager::{HeldConnections, HeldLimits, Owner, PoolRegistry};
@@ -47,16 +47,35 @@ pub struct Service {
     /// Limits and log settings.
     pub options: ServiceOptions,
     owners: AtomicU64,
+    clients: AtomicUsize,
 }
 
 impl Service {
     /// A service over these pools.
     pub fn new(registry: PoolRegistry, options: ServiceOptions) -> Self {
-        Self { registry, held: HeldConnections::default(), options, owners: AtomicU64::new(0) }
+        Self {
+            registry,
+            held: HeldConnections::default(),
+            options,
+            owners: AtomicU64::new(0),
+            clients: AtomicUsize::new(0),
+        }
     }
 
-    /// An owner that no other connection has.
-    pub(super) fn next_owner(&self) -> Owner {
+    /// RPC clients that are connected.
+    pub fn clients(&self) -> usize {
+        self.clients.load(Ordering::Relaxed)
+    }
+
+    /// Counts a client in; it owns what it begins under an identity that no other client has.
+    pub(super) fn client_came(&self) -> Owner {
+        self.clients.fetch_add(1, Ordering::Relaxed);
         Owner(self.owners.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Counts a client out and rolls back what it left open.
+    pub(super) fn client_left(&self, owner: Owner) {
+        self.held.end_owner(owner);
+        self.clients.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -1,13 +1,12 @@
 //! `pgpool.Execute`: one statement, by itself or in a transaction or session.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use goridge_framing::fields::Entries;
 use pool_manager::classify::mask_literals;
 use pool_manager::values::{Arg, RowShape, RowStyle, ValueStyle};
-use pool_manager::{
-    CommandTag, Error, HeldKind, PRIMARY, SqlState, Statement, TimeLimit,
-};
+use pool_manager::{CommandTag, Error, HeldKind, PRIMARY, SqlState, Statement};
 
 use super::request::{self, SettingValue};
 use crate::rpc::dispatch::Context;
@@ -83,9 +82,7 @@ async fn run(
     let started = Instant::now();
     let mut rows = ResultWriter::new(reply, style);
     let result = match place {
-        Some((kind, name)) => {
-            context.service.held.execute(kind, name, &statement, &mut rows).await
-        }
+        Some((kind, name)) => context.service.held.execute(kind, name, &statement, &mut rows).await,
         None => {
             let database = request.database.as_deref().unwrap_or(PRIMARY);
             let pool = context.service.registry.get_pool(database)?;
@@ -138,18 +135,24 @@ fn log(context: &Context<'_>, statement: &Statement<'_>, took: Duration, error: 
     if !slow && !options.log_queries {
         return;
     }
-    let sql = if options.log_params {
-        statement.sql.to_owned()
-    } else {
-        mask_literals(statement.sql)
-    };
-    let params = options.log_params.then(|| serde_json::to_string(statement.args).ok()).flatten();
+    let sql =
+        if options.log_params { statement.sql.to_owned() } else { mask_literals(statement.sql) };
+    let params = options.log_params.then(|| tracing::field::debug(ShownArgs(statement.args)));
     let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     let sqlstate = error.map(|error| error.sqlstate().to_string());
     if slow {
         tracing::warn!(sql, params, took_us, sqlstate, "slow query");
     } else {
         tracing::info!(sql, params, took_us, sqlstate, "query");
+    }
+}
+
+/// Arguments with their values, for `log_params`.
+struct ShownArgs<'a>(&'a [Arg]);
+
+impl fmt::Debug for ShownArgs<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(Arg::shown)).finish()
     }
 }
 
@@ -167,7 +170,9 @@ mod tests {
 
     #[test]
     fn time_limits() {
+        use pool_manager::TimeLimit;
         assert_eq!(request::time_limit(None).unwrap(), TimeLimit::Configured);
+        use pool_manager::TimeLimit;
         assert_eq!(request::time_limit(Some(-1)).unwrap(), TimeLimit::None);
         assert!(request::time_limit(Some(-2)).is_err());
         assert!(request::time_limit(Some(i64::MAX)).is_err());

@@ -26,7 +26,8 @@ pub(in crate::rpc) async fn health_check(
     let database = request.database.as_deref().unwrap_or(PRIMARY);
     match context.service.registry.select(database) {
         Ok(pools) => {
-            let checks = pools.iter().map(|pool| async { (pool.name(), pool.health_check().await) });
+            let checks =
+                pools.iter().map(|pool| async { (pool.name(), pool.health_check().await) });
             let results = join_all(checks).await;
             let health: BTreeMap<_, _> =
                 results.iter().map(|(name, result)| (*name, result.is_ok())).collect();

@@ -44,10 +44,7 @@ pub(in crate::rpc) async fn transaction_begin(
     reply.finish(request_id.as_deref());
 }
 
-async fn begin(
-    context: &Context<'_>,
-    request: TransactionBeginRequest,
-) -> Result<String, Error> {
+async fn begin(context: &Context<'_>, request: TransactionBeginRequest) -> Result<String, Error> {
     let service = context.service;
     let level = request.isolation_level.as_deref().filter(|level| !level.is_empty());
     let options = TransactionOptions {

@@ -1,0 +1,38 @@
+//! `rr-pgpool serve`.
+
+use std::process::ExitCode;
+
+use super::{FAILED, output};
+use crate::config::{Config, LoadOptions};
+use crate::{logging, serve};
+
+pub(super) fn run(options: &LoadOptions<'_>) -> ExitCode {
+    let config = match Config::load(options) {
+        Ok(config) => config,
+        Err(error) => return output::fail(error, FAILED),
+    };
+    serve_config(&config)
+}
+
+/// Serves a configuration that was loaded, with as many threads as it says.
+pub(super) fn serve_config(config: &Config) -> ExitCode {
+    logging::start(config.logging.level);
+    let runtime = match runtime(config.threads) {
+        Ok(runtime) => runtime,
+        Err(error) => return output::fail(format_args!("cannot start: {error}"), FAILED),
+    };
+    match runtime.block_on(serve::serve(config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => output::fail(error, FAILED),
+    }
+}
+
+/// One thread needs no work stealing and no wake-ups across threads.
+fn runtime(threads: u16) -> std::io::Result<tokio::runtime::Runtime> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = if threads == 0 { cores } else { usize::from(threads) };
+    if threads == 1 {
+        return tokio::runtime::Builder::new_current_thread().enable_all().build();
+    }
+    tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()
+}

@@ -1,0 +1,191 @@
+//! The limits of values, and the rules between them.
+
+use super::*;
+
+#[test]
+fn a_primary_needs_an_address() {
+    let missing = ": is missing: give dsn: postgres://user:password@host:5432/dbname, or host, \
+                   database, user and password";
+    assert_eq!(
+        wrong("version: '3'\npgpool:\n"),
+        format!(".rr.yaml:2: pgpool.backends.primary.dsn{missing}")
+    );
+    assert_eq!(
+        wrong("version: '3'\npgpool:\n  backends:\n    primary: {}\n"),
+        format!(".rr.yaml:4: pgpool.backends.primary.dsn{missing}")
+    );
+    assert_eq!(
+        wrong(&with_section("databases: {shop: {}}")),
+        format!(".rr.yaml:7: pgpool.databases.shop.primary.dsn{missing}")
+    );
+}
+
+#[test]
+fn disabled_is_legal_with_nothing_else() {
+    assert!(!load("version: '3'\npgpool:\n  enabled: false\n").enabled);
+    // What is set is checked all the same.
+    let error =
+        wrong("version: '3'\npgpool:\n  enabled: false\n  backends: {primary: {port: 1}}\n");
+    assert!(error.starts_with(".rr.yaml:4: pgpool.backends.primary.dsn: is missing"), "{error}");
+}
+
+#[test]
+fn a_dsn_beside_a_host_is_an_error() {
+    let error = wrong(&with_primary("dsn: postgres://u:hunter2@h\nhost: other"));
+    assert!(
+        error.starts_with(".rr.yaml:6: pgpool.backends.primary.host: is set beside dsn"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_remote_rpc_address_must_be_meant() {
+    for address in [
+        "tcp://0.0.0.0:6002",
+        "tcp://:6002",
+        "tcp://10.0.0.1:6002",
+        "tcp://db:6002",
+        "tcp://[::]:6002",
+    ] {
+        let lines = format!("rpc:\n  listen: {address}");
+        let error = wrong(&with_section(&lines));
+        assert!(error.starts_with(".rr.yaml:8: pgpool.rpc.listen: other machines"), "{error}");
+        assert!(error.contains("rpc.allow_remote: true"));
+        assert!(load(&with_section(&format!("{lines}\n  allow_remote: true"))).rpc.allow_remote);
+    }
+    for address in ["tcp://127.0.0.1:6002", "tcp://localhost:0", "tcp://[::1]:1", "unix://p.sock"] {
+        load(&with_section(&format!("rpc:\n  listen: {address}")));
+    }
+}
+
+#[test]
+fn mode_auto_waits_for_its_time() {
+    let error = wrong(&with_primary("dsn: postgres://u@h\nbehavior: {mode: auto}"));
+    assert!(
+        error.starts_with(".rr.yaml:6: pgpool.backends.primary.behavior.mode: auto is not"),
+        "{error}"
+    );
+}
+
+#[test]
+fn names_of_databases() {
+    for name in ["primary", "pgpool", "pgbouncer", "PgBouncer"] {
+        let error = wrong(&with_section(&format!(
+            "databases: {{{name}: {{primary: {{dsn: postgres://u@h}}}}}}"
+        )));
+        let name = name.to_lowercase();
+        assert!(error.starts_with(&format!(".rr.yaml:7: pgpool.databases.{name}: is ")), "{error}");
+    }
+    for name in ["-a", "a b", "'*'", "a.b", "é", "''", &"x".repeat(64)] {
+        let error = wrong(&with_section(&format!(
+            "databases: {{{name}: {{primary: {{dsn: postgres://u@h}}}}}}"
+        )));
+        assert!(error.contains("a database's name is 1 to 63"), "{error}");
+    }
+    for name in ["a", "shop_2", "2shop", "_x", "a-b", &"x".repeat(63), "Shop"] {
+        let config = load(&with_section(&format!(
+            "databases: {{{name}: {{primary: {{dsn: postgres://u@h}}}}}}"
+        )));
+        assert!(config.databases.contains_key(&name.to_lowercase()));
+    }
+}
+
+#[test]
+fn databases_start_from_the_defaults() {
+    let config = load(&with_section(
+        "databases:\n  shop:\n    primary: {dsn: postgres://u@h}\n    replicas: [{dsn: postgres://u@r}]\n\
+         \x20   routing: {read_write_split: true}",
+    ).replace("dsn: postgres://app", "pool: {max_connections: 3}\n      dsn: postgres://app"));
+    assert_eq!(config.backends.primary.pool.max_connections, 3);
+    let shop = &config.databases["shop"];
+    assert_eq!(shop.primary.pool.max_connections, 25);
+    assert_eq!(shop.replicas.len(), 1);
+    assert!(shop.routing.as_ref().unwrap().read_write_split);
+}
+
+#[test]
+fn limits_of_numbers_and_durations() {
+    for (lines, key) in [
+        ("rpc: {max_frame_size: 4095}", "rpc.max_frame_size"),
+        ("rpc: {max_frame_size: 2GiB}", "rpc.max_frame_size"),
+        ("rpc: {max_in_flight: 0}", "rpc.max_in_flight"),
+        ("rpc: {max_connections: 0}", "rpc.max_connections"),
+        ("transactions: {idle_timeout: 0}", "transactions.idle_timeout"),
+        ("transactions: {max_lifetime: 0s}", "transactions.max_lifetime"),
+        ("proxy: {max_clients: 0}", "proxy.max_clients"),
+        ("routing: {read_patterns: ['']}", "routing.read_patterns[0]"),
+        ("routing: {failover: {retry_interval: 0}}", "routing.failover.retry_interval"),
+        ("routing: {failover: {max_failures: 0}}", "routing.failover.max_failures"),
+        ("monitoring: {interval: 0}", "monitoring.interval"),
+        ("monitoring: {prometheus: {namespace: a-b}}", "monitoring.prometheus.namespace"),
+        ("monitoring: {prometheus: {subsystem: 1a}}", "monitoring.prometheus.subsystem"),
+        ("monitoring: {collect: [a b]}", "monitoring.collect[0]"),
+        ("features: {cache: {ttl: 0}}", "features.cache.ttl"),
+        ("features: {cache: {max_size: 0}}", "features.cache.max_size"),
+        ("features: {circuit_breaker: {threshold: 0}}", "features.circuit_breaker.threshold"),
+        ("features: {circuit_breaker: {timeout: 0}}", "features.circuit_breaker.timeout"),
+        (
+            "features: {rate_limit: {requests_per_second: 0}}",
+            "features.rate_limit.requests_per_second",
+        ),
+        ("features: {rate_limit: {burst: 0}}", "features.rate_limit.burst"),
+        (
+            "databases: {a: {primary: {dsn: postgres://u@h, pool: {max_connections: 0}}}}",
+            "databases.a.primary.pool.max_connections",
+        ),
+        (
+            "databases: {a: {primary: {dsn: postgres://u@h, pool: {max_connections: 3, min_connections: 4}}}}",
+            "databases.a.primary.pool.min_connections",
+        ),
+        (
+            "databases: {a: {primary: {dsn: postgres://u@h, pool: {max_connections: 3, max_held: 4}}}}",
+            "databases.a.primary.pool.max_held",
+        ),
+        (
+            "databases: {a: {primary: {dsn: postgres://u@h}, routing: {failover: {max_failures: 0}}}}",
+            "databases.a.routing.failover.max_failures",
+        ),
+        (
+            "databases: {a: {primary: {dsn: postgres://u@h}, replicas: [{host: h}]}}",
+            "databases.a.replicas[0].user",
+        ),
+    ] {
+        let error = wrong(&with_section(lines));
+        assert!(error.starts_with(&format!(".rr.yaml:7: pgpool.{key}: ")), "{error}");
+    }
+}
+
+#[test]
+fn a_smaller_pool_has_a_smaller_minimum() {
+    let config = load(&with_primary("dsn: postgres://u@h\npool: {max_connections: 2}"));
+    assert_eq!(config.backends.primary.pool.effective_min_connections(), 2);
+}
+
+#[test]
+fn what_is_not_active_yet_is_listed() {
+    let config = load(&with_section(
+        "threads: 2\nlogging: {level: debug}\nproxy: {address: 'tcp://127.0.0.1:1'}\n\
+         routing: {failover: {enabled: true}}\nmonitoring: {collect: [all]}\n\
+         features: {cache: {enabled: false}}\n\
+         databases: {shop: {primary: {dsn: postgres://u@h, behavior: {mode: session, lazy_connect: true}}, \
+         replicas: [{dsn: postgres://u@r}], routing: {read_write_split: true}}}",
+    ));
+    let keys: Vec<String> = config.inactive().into_iter().map(|inactive| inactive.key).collect();
+    assert_eq!(
+        keys,
+        [
+            "pgpool.proxy.address",
+            "pgpool.routing.failover.enabled",
+            "pgpool.monitoring.collect",
+            "pgpool.features.cache.enabled",
+            "pgpool.databases.shop.primary.behavior.mode",
+            "pgpool.databases.shop.replicas[0].dsn",
+            "pgpool.databases.shop.routing.read_write_split",
+        ]
+    );
+    let text = with_primary("dsn: postgres://u@h\nbehavior: {mode: session}");
+    let keys =
+        load(&format!("{text}    replicas: [{{dsn: postgres://u@r, weight: 2}}]\n")).inactive();
+    assert_eq!(keys.len(), 3);
+    assert_eq!(load(MINIMAL).inactive(), []);
+}
