@@ -1,10 +1,15 @@
 //! One statement as a caller asks for it, and running it on a connection of a pool: refusals,
 //! settings, time limit, what it counts as, and how its failure is explained.
 
+use std::future::Future;
 use std::time::{Duration, Instant};
 
+use tokio::time::timeout;
+
 use crate::classify::{Classification, TransactionControl};
-use crate::connection::{CommandTag, Execution, Outcome, SendSink, ServerConnection, Settings};
+use crate::connection::{
+    CommandTag, ExecuteError, Execution, Outcome, SendSink, ServerConnection, Settings,
+};
 use crate::engine::TransactionStatus;
 use crate::error::{Error, Exposure};
 use crate::pool::{Checkout, Pool};
@@ -60,9 +65,8 @@ impl Pool {
         refuse_outside_session(statement, &class)?;
         let mut checkout = self.acquire().await?;
         let connection: &mut ServerConnection = &mut checkout;
-        if let Err(error) = connection.apply_settings(statement.settings, self.types()).await {
-            return Err(before_statement().explain(error));
-        }
+        let apply = connection.apply_settings(statement.settings, self.types());
+        self.within_limit(statement.limit, apply).await?;
         let outcome = self.run(connection, statement, &class, sink).await?;
         end_stray_transaction(connection).await?;
         Ok(outcome.tag)
@@ -84,17 +88,38 @@ impl Pool {
             simple: statement.simple,
             types: self.types(),
         };
-        let limit = match statement.limit {
-            TimeLimit::Configured => self.options().behavior.query_timeout.limit(),
-            TimeLimit::None => None,
-            TimeLimit::After(limit) => Some(limit),
-        };
+        let limit = self.limit(statement.limit);
         let started = Instant::now();
         let result = connection.execute_within(&what, sink, limit).await;
         let took = started.elapsed();
         let slow = took >= self.options().slow_threshold;
         self.counters().query(took, result.is_err(), slow);
         result.map_err(|error| exposure.explain(error))
+    }
+
+    /// Bounds what is sent before a statement. When the time is over its connection is busy, and
+    /// closed by whoever lets go of it.
+    pub(crate) async fn within_limit<T>(
+        &self,
+        limit: TimeLimit,
+        work: impl Future<Output = Result<T, ExecuteError>>,
+    ) -> Result<T, Error> {
+        let result = match self.limit(limit) {
+            None => work.await,
+            Some(limit) => match timeout(limit, work).await {
+                Ok(result) => result,
+                Err(_) => return Err(Error::TimedOut(limit)),
+            },
+        };
+        result.map_err(|error| before_statement().explain(error))
+    }
+
+    fn limit(&self, limit: TimeLimit) -> Option<Duration> {
+        match limit {
+            TimeLimit::Configured => self.options().behavior.query_timeout.limit(),
+            TimeLimit::None => None,
+            TimeLimit::After(limit) => Some(limit),
+        }
     }
 }
 
@@ -116,7 +141,7 @@ fn exposure(status: TransactionStatus, class: &Classification, simple: bool) -> 
 }
 
 /// For what is sent before the statement itself: losing it harms nobody.
-pub(crate) fn before_statement() -> Exposure {
+fn before_statement() -> Exposure {
     Exposure { in_transaction: false, read_only: true, atomic: true, what: "the statement" }
 }
 
@@ -189,26 +214,63 @@ pub(crate) async fn run_held(
     let pool = checkout.pool().clone();
     let class = pool.classify(statement.sql);
     check_text(statement, &class)?;
-    let pushed = checkout
-        .push_settings(statement.settings, pool.types())
-        .await
-        .map_err(|error| before_statement().explain(error))?;
-    let was_open = checkout.status() != TransactionStatus::Idle;
+    let before = checkout.status();
+    let settings = settings_of(statement, &class, before)?;
+    let push = checkout.push_settings(settings, pool.types());
+    let pushed = pool.within_limit(statement.limit, push).await?;
     let result = pool.run(checkout, statement, &class, sink).await;
     if let Some(restore) = pushed
         && checkout.at_rest()
     {
         // A failure here leaves a session whose settings are not known.
-        if checkout.restore_settings(restore, pool.types()).await.is_err() {
+        let restore = checkout.restore_settings(restore, pool.types());
+        if pool.within_limit(statement.limit, restore).await.is_err() {
             checkout.mark_dirty();
         }
     }
     let tag = result?.tag;
-    let asked_to_commit = matches!(class.transaction, TransactionControl::Commit { .. });
-    if was_open && asked_to_commit && tag.command() == "ROLLBACK" {
+    let asked_to_commit = matches!(
+        class.transaction,
+        TransactionControl::Commit { .. } | TransactionControl::PrepareTransaction
+    );
+    // In a failed transaction the COMMIT was the first thing that the server accepted, whatever
+    // the text went on with.
+    let rolled_back = before == TransactionStatus::Failed
+        || (before == TransactionStatus::InTransaction && tag.command() == "ROLLBACK");
+    if asked_to_commit && rolled_back {
         return Err(commit_became_rollback());
     }
     Ok(tag)
+}
+
+/// The settings to put in force around a statement on a held connection, and to put back after it.
+///
+/// None around what begins, divides or rolls back a transaction: a rollback to that point would
+/// bring them back. In a failed transaction only such statements are possible.
+fn settings_of<'a>(
+    statement: &Statement<'a>,
+    class: &Classification,
+    status: TransactionStatus,
+) -> Result<&'a Settings, Error> {
+    let commits = matches!(
+        class.transaction,
+        TransactionControl::None
+            | TransactionControl::Commit { .. }
+            | TransactionControl::PrepareTransaction
+            | TransactionControl::CommitPrepared
+            | TransactionControl::RollbackPrepared
+    );
+    if commits && status != TransactionStatus::Failed {
+        return Ok(statement.settings);
+    }
+    if class.statements > 1 && !statement.settings.is_empty() {
+        return Err(Error::refused(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            "settings cannot go with a text that begins or rolls back a transaction among other \
+             statements; send them one by one",
+        ));
+    }
+    Ok(&NO_SETTINGS)
 }
 
 /// COMMIT of a failed transaction: PostgreSQL answers ROLLBACK without an error.

@@ -7,7 +7,7 @@ use crate::engine::TransactionStatus;
 use crate::error::Error;
 use crate::pool::{Checkout, Pool};
 use crate::server_error::SqlState;
-use crate::statement::{Statement, before_statement, commit_became_rollback, run_held};
+use crate::statement::{Statement, TimeLimit, commit_became_rollback, run_held};
 
 /// PostgreSQL's isolation levels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,26 +87,29 @@ pub struct Transaction {
 impl Transaction {
     pub(crate) async fn begin(pool: &Pool, options: &TransactionOptions) -> Result<Self, Error> {
         let mut session = Session::begin(pool, &options.settings).await?;
-        session
-            .checkout
-            .begin(&options.begin_sql())
-            .await
-            .map_err(|error| before_statement().explain(error))?;
+        let begin_sql = options.begin_sql();
+        pool.within_limit(TimeLimit::Configured, session.checkout.begin(&begin_sql)).await?;
         Ok(Self { checkout: session.checkout })
     }
 
     /// Executes a statement in the transaction.
+    ///
+    /// # Errors
+    /// `25P01` when a COMMIT or ROLLBACK sent as a statement has ended it; else as the server
+    /// says.
     pub async fn execute(
         &mut self,
         statement: &Statement<'_>,
         sink: &mut (impl ResultSink + Send),
     ) -> Result<CommandTag, Error> {
+        self.check_open()?;
         run_held(&mut self.checkout, statement, sink).await
     }
 
     /// Commits. `Ok` means that the server said COMMIT; every other answer is an error that
     /// tells whether it was rolled back or cannot be known.
     pub async fn commit(mut self) -> Result<(), Error> {
+        self.check_open()?;
         match self.checkout.commit().await? {
             Ended::Committed => Ok(()),
             Ended::RolledBack => Err(commit_became_rollback()),
@@ -119,6 +122,18 @@ impl Transaction {
             Ok(_) => Ok(()),
             Err(crate::connection::EndError::NotSent(_)) => Ok(()),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Outside its transaction a statement would take effect by itself, and COMMIT succeed whatever
+    /// became of the transaction.
+    fn check_open(&self) -> Result<(), Error> {
+        match self.state() {
+            HeldState::Idle => Err(Error::refused(
+                SqlState::NO_ACTIVE_TRANSACTION,
+                "the transaction was ended by an earlier COMMIT or ROLLBACK",
+            )),
+            HeldState::InTransaction | HeldState::Unusable => Ok(()),
         }
     }
 
@@ -141,10 +156,8 @@ pub struct Session {
 impl Session {
     pub(crate) async fn begin(pool: &Pool, settings: &Settings) -> Result<Self, Error> {
         let mut checkout = pool.acquire_held().await?;
-        checkout
-            .apply_settings(settings, pool.types())
-            .await
-            .map_err(|error| before_statement().explain(error))?;
+        let apply = checkout.apply_settings(settings, pool.types());
+        pool.within_limit(TimeLimit::Configured, apply).await?;
         Ok(Self { checkout })
     }
 

@@ -112,10 +112,24 @@ impl Server {
 }
 
 /// Serves as a process does: until SIGINT or SIGTERM, and a second one ends at once.
+///
+/// # Errors
+/// The server cannot start.
 pub async fn serve(config: &Config) -> Result<(), ServeError> {
-    let mut signals = Signals::new().map_err(ServeError::Signals)?;
+    let signals = Signals::new().map_err(ServeError::Signals)?;
+    serve_until(config, signals, |_| {}).await
+}
+
+/// [`serve`] with signals that were listened for already; `ready` is called once, when the server
+/// listens.
+pub(crate) async fn serve_until(
+    config: &Config,
+    mut signals: Signals,
+    ready: impl FnOnce(&Server),
+) -> Result<(), ServeError> {
     let server = Server::start(config).await?;
     announce(config, &server);
+    ready(&server);
     let (first, mut seen) = watch::channel(0);
     let signals = tokio::spawn(async move {
         loop {
@@ -184,13 +198,13 @@ fn service_options(config: &Config) -> ServiceOptions {
 }
 
 /// SIGINT and SIGTERM.
-struct Signals {
+pub(crate) struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    pub(crate) fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
@@ -198,7 +212,8 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) {
+    /// Resolves at the next of them. Cancel safe.
+    pub(crate) async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

@@ -1,1 +1,14 @@
-//! Placeholder.
+//! What the end-to-end tests share: the server in this process on a thread and a runtime of its
+//! own, its configuration, and reading replies. It never looks into the server: tests speak to it
+//! as PHP does.
+//!
+//! Everything here panics when it cannot do its work: the test has failed then.
+#![allow(clippy::panic, reason = "test support: a test without its support has failed")]
+
+mod reply;
+mod server;
+mod setup;
+
+pub use reply::{eventually, failed, ok};
+pub use server::{TestServer, config};
+pub use setup::Setup;

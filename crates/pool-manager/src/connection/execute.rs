@@ -86,7 +86,7 @@ pub(crate) struct Outcome {
 /// How far a statement had come when its connection was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// The server cannot have seen it.
+    /// The server cannot have seen all of it.
     NotSent,
     /// Sent; no CommandComplete was read.
     Sent,
@@ -132,7 +132,11 @@ impl ServerConnection {
     ) -> Result<Outcome, ExecuteError> {
         let changes = self.link.parameter_changes();
         // Before the first byte: a dropped future must not leave the flags unset.
-        self.tainted |= what.class.taints;
+        if what.class.taints {
+            // DEALLOCATE ALL and DISCARD ALL take our own statements with them.
+            self.tainted = true;
+            self.stale_names.extend(self.statements.clear());
+        }
         self.dirty |= !what.class.clean || !self.link.has_standard_strings();
         let result = if what.simple {
             self.simple(what, sink).await

@@ -1,21 +1,32 @@
 //! The extended protocol: Parse only what the connection lacks, then Bind, Execute and Sync in
 //! one write.
 
+use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 
 use bytes::{BufMut, BytesMut};
 
 use super::execute::{ExecuteError, Execution, Outcome, Progress, SendSink, SinkError};
+use super::settings::SET_SQL;
 use super::statements::{Prepared, key};
 use super::{CommandTag, ServerConnection};
 use crate::engine::{LinkError, TransactionStatus, tag};
 use crate::server_error::{ServerError, SqlState};
 use crate::values::{Arg, Columns, LOOKUP_SQL, TypeCatalogue, encode_param};
 
+/// Name of the statement that looks up types, while it does.
+const LOOKUP_NAME: &str = "rrp_types";
+/// Reason given in CopyFail.
+pub(super) const COPY_REFUSAL: &str = "COPY FROM STDIN is not possible here";
+
 /// Replies to Bind, Execute and Sync while they are being read.
 #[derive(Default)]
 struct Replies {
+    /// Bind was accepted: from here on the statement runs.
+    bound: bool,
+    /// The server has asked for the data of a COPY.
+    copy_in: bool,
     error: Option<Box<ServerError>>,
     sink_error: Option<ExecuteError>,
     tag: Option<CommandTag>,
@@ -30,35 +41,38 @@ impl ServerConnection {
         let mut retried = false;
         loop {
             let statement = self.prepare(what).await?;
-            match self.run(&statement, what.args, sink).await {
-                Err(ExecuteError::Server(error)) if !retried && self.can_prepare_again(&error) => {
-                    let search_path = self.settings.search_path().map(str::to_owned);
-                    self.forget_statement(&key(what.sql, search_path.as_deref()));
-                    retried = true;
-                }
-                other => return other,
+            let mut replies = Replies::default();
+            self.run(&statement, what.args, sink, &mut replies).await?;
+            if !replies.statement_is_stale() {
+                return replies.into_result();
             }
+            // Also in a transaction, where the damage is done: the next one must work.
+            self.forget_statement(what.sql);
+            if retried || self.link.status() != TransactionStatus::Idle {
+                return replies.into_result();
+            }
+            retried = true;
         }
     }
 
-    /// Whether an error only says that a cached statement is out of date. Both are raised by
-    /// Bind, before anything runs; inside a transaction the damage is done all the same.
-    fn can_prepare_again(&self, error: &ServerError) -> bool {
-        let stale_plan = error.code == SqlState::FEATURE_NOT_SUPPORTED
-            && error.routine.as_deref() == Some("RevalidateCachedQuery");
-        self.link.status() == TransactionStatus::Idle
-            && (stale_plan || error.code == SqlState::INVALID_STATEMENT_NAME)
-    }
-
-    fn forget_statement(&mut self, key: &str) {
-        if let Some(statement) = self.statements.remove(key) {
+    fn forget_statement(&mut self, sql: &str) {
+        let key = self.statement_key(sql);
+        if let Some(statement) = self.statements.remove(&key) {
             self.stale_names.push(statement.name.clone());
         }
     }
 
+    /// The cache key under the search path in force. Our own statement means the same under all.
+    fn statement_key<'a>(&self, sql: &'a str) -> Cow<'a, str> {
+        if sql == SET_SQL {
+            return Cow::Borrowed(sql);
+        }
+        key(sql, self.settings.search_path())
+    }
+
     /// The statement's description, from the cache or by Parse and Describe.
     async fn prepare(&mut self, what: &Execution<'_>) -> Result<Arc<Prepared>, ExecuteError> {
-        let key = key(what.sql, self.settings.search_path());
+        let key = self.statement_key(what.sql);
         let keep = self.statements.is_enabled() && what.class.cacheable;
         if keep && let Some(statement) = self.statements.get(&key) {
             return Ok(statement);
@@ -147,15 +161,19 @@ impl ServerConnection {
         }
         let list = missing.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
         let list = format!("{{{list}}}");
+        // Under a name, because the caller's own statement may be the unnamed one. The first Close
+        // takes away what a look-up that failed has left.
         self.link
             .request()
-            .parse("", LOOKUP_SQL)?
-            .bind("", 1, &[], |out| -> io::Result<()> {
+            .close_statement(LOOKUP_NAME)?
+            .parse(LOOKUP_NAME, LOOKUP_SQL)?
+            .bind(LOOKUP_NAME, 1, &[], |out| -> io::Result<()> {
                 out.put_i32(i32::try_from(list.len()).unwrap_or_default());
                 out.put_slice(list.as_bytes());
                 Ok(())
             })?
             .execute()?
+            .close_statement(LOOKUP_NAME)?
             .sync();
         let mut error = None;
         loop {
@@ -175,7 +193,8 @@ impl ServerConnection {
         statement: &Prepared,
         args: &[Arg],
         sink: &mut dyn SendSink,
-    ) -> Result<Outcome, ExecuteError> {
+        replies: &mut Replies,
+    ) -> Result<(), ExecuteError> {
         if statement.parameters.len() != args.len() {
             return Err(ExecuteError::ArgumentCount {
                 expected: statement.parameters.len(),
@@ -185,7 +204,6 @@ impl ServerConnection {
         if let Some(columns) = &statement.columns {
             sink.begin(columns)?;
         }
-        let sent_before = self.link.bytes_sent();
         self.link
             .request()
             .bind(&statement.name, args.len(), &statement.formats, |out| {
@@ -193,31 +211,28 @@ impl ServerConnection {
             })?
             .execute()?
             .sync();
-        let mut replies = Replies::default();
-        while let Some(progress) =
-            self.next_reply(statement, sink, &mut replies, sent_before).await?
-        {
-            debug_assert_ne!(progress, Progress::NotSent);
-        }
-        replies.into_result()
+        while self.next_reply(statement, sink, replies).await? {}
+        // A CopyFail that came too late leaves a second ReadyForQuery on its way.
+        self.tainted |= replies.copy_in && !replies.copy_was_refused();
+        Ok(())
     }
 
-    /// Reads one reply; `None` after ReadyForQuery.
+    /// Reads one reply; `false` after ReadyForQuery.
     async fn next_reply(
         &mut self,
         statement: &Prepared,
         sink: &mut dyn SendSink,
         replies: &mut Replies,
-        sent_before: u64,
-    ) -> Result<Option<Progress>, ExecuteError> {
-        let completed = replies.tag.is_some();
+    ) -> Result<bool, ExecuteError> {
+        let limit = self.link.max_message();
         let frame = match self.link.next().await {
             Ok(frame) => frame,
             Err(error) => {
-                let progress = match (completed, self.link.bytes_sent() > sent_before) {
-                    (true, _) => Progress::Completed,
-                    (false, true) => Progress::Sent,
-                    (false, false) => Progress::NotSent,
+                // Without the Sync at its end the batch is not committed.
+                let progress = match (replies.tag.is_some(), self.link.has_unsent()) {
+                    (_, true) => Progress::NotSent,
+                    (true, false) => Progress::Completed,
+                    (false, false) => Progress::Sent,
                 };
                 return Err(ExecuteError::Lost { error, progress });
             }
@@ -225,7 +240,7 @@ impl ServerConnection {
         match frame.tag {
             tag::DATA_ROW if replies.sink_error.is_none() => {
                 let delivered = match (frame.oversized, &statement.columns) {
-                    (Some(len), _) => Err(SinkError::TooLarge { limit: len }),
+                    (Some(_), _) => Err(SinkError::TooLarge { limit }),
                     (None, Some(columns)) => sink.row(columns, frame.body),
                     (None, None) => Ok(()),
                 };
@@ -238,21 +253,37 @@ impl ServerConnection {
             }
             tag::COPY_IN_RESPONSE => {
                 replies.sink_error = Some(ExecuteError::Copy);
-                self.link.request().copy_fail("COPY FROM STDIN is not possible here", true)?;
+                replies.copy_in = true;
+                self.link.request().copy_fail(COPY_REFUSAL, true)?;
             }
             tag::COPY_OUT_RESPONSE => replies.sink_error = Some(ExecuteError::Copy),
-            tag::READY_FOR_QUERY => return Ok(None),
-            tag::DATA_ROW | tag::BIND_COMPLETE | tag::COPY_DATA | tag::COPY_DONE => {}
+            tag::READY_FOR_QUERY => return Ok(false),
+            tag::BIND_COMPLETE => replies.bound = true,
+            tag::DATA_ROW | tag::COPY_DATA | tag::COPY_DONE => {}
             _ => {
                 let error = self.link.out_of_step();
                 return Err(ExecuteError::Lost { error, progress: Progress::Sent });
             }
         }
-        Ok(Some(Progress::Sent))
+        Ok(true)
     }
 }
 
 impl Replies {
+    /// Whether the error only says that a cached statement is out of date. Bind raises both,
+    /// before anything runs; the same errors out of a running statement are the caller's.
+    fn statement_is_stale(&self) -> bool {
+        let Some(error) = self.error.as_ref().filter(|_| !self.bound) else { return false };
+        let stale_plan = error.code == SqlState::FEATURE_NOT_SUPPORTED
+            && error.routine.as_deref() == Some("RevalidateCachedQuery");
+        stale_plan || error.code == SqlState::INVALID_STATEMENT_NAME
+    }
+
+    /// Whether COPY FROM STDIN ended by our own CopyFail, which the server quotes.
+    fn copy_was_refused(&self) -> bool {
+        self.error.as_ref().is_some_and(|error| error.message.contains(COPY_REFUSAL))
+    }
+
     fn into_result(self) -> Result<Outcome, ExecuteError> {
         match (self.sink_error, self.error) {
             // COPY FROM: the server's error only repeats our CopyFail.

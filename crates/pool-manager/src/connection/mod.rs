@@ -13,12 +13,14 @@ mod statements;
 mod tag;
 mod transaction;
 
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::connect::{CancelTarget, Connected, ServerStream};
-use crate::engine::{Link, TransactionStatus};
+use crate::engine::{Link, LinkError, TransactionStatus};
 pub(crate) use close::close;
 pub use execute::{Discard, ResultSink, SinkError};
 pub(crate) use execute::{ExecuteError, Execution, Outcome, Progress, SendSink};
@@ -136,6 +138,11 @@ impl ServerConnection {
 
     /// Looks, without waiting, whether the server has closed it meanwhile. `false`: unusable.
     pub(crate) async fn probe(&mut self) -> bool {
-        std::future::poll_fn(|cx| std::task::Poll::Ready(self.link.probe(cx))).await
+        self.check().await.is_ok() && self.is_quiet()
+    }
+
+    /// The same for a connection at rest, in a transaction or not, with the reason.
+    async fn check(&mut self) -> Result<(), LinkError> {
+        poll_fn(|cx| Poll::Ready(self.link.check(cx))).await
     }
 }

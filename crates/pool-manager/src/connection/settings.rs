@@ -20,7 +20,7 @@ const MAX_NAME: usize = 128;
 const MAX_VALUE: usize = 16 * 1024;
 
 /// Sets each `$1` to its `$2` (NULL: its default) and answers what it was before.
-const SET_SQL: &str = "SELECT n, pg_catalog.current_setting(n, true), \
+pub(super) const SET_SQL: &str = "SELECT n, pg_catalog.current_setting(n, true), \
      pg_catalog.set_config(n, v, false) \
      FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), \
      pg_catalog.unnest($2::pg_catalog.text[])) AS s(n, v)";
@@ -97,6 +97,10 @@ fn check_name(name: &str) -> Result<String, SettingError> {
         "role" | "session_authorization" => {
             "it would outlive the call; use a database entry with that user"
         }
+        "transaction_isolation" | "transaction_read_only" | "transaction_deferrable" => {
+            "it belongs to one transaction; give it to TransactionBegin"
+        }
+        "standard_conforming_strings" => "statements would be read differently than they are here",
         _ => return Ok(name),
     };
     Err(SettingError::Refused { name, reason })
@@ -244,7 +248,8 @@ mod tests {
             let result = Settings::new([(bad.to_owned(), String::new())]);
             assert!(matches!(result, Err(SettingError::Name(_))), "{bad}");
         }
-        for refused in ["ROLE", "client_encoding", "Session_Authorization"] {
+        for refused in ["ROLE", "client_encoding", "Session_Authorization", "transaction_read_only"]
+        {
             let result = Settings::new([(refused.to_owned(), String::new())]);
             assert!(matches!(result, Err(SettingError::Refused { .. })), "{refused}");
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use super::execute::{ExecuteError, Execution, Outcome, Progress, SendSink, SinkError};
+use super::extended::COPY_REFUSAL;
 use super::{CommandTag, ServerConnection};
 use crate::engine::tag;
 use crate::server_error::ServerError;
@@ -46,7 +47,14 @@ impl ServerConnection {
         }
         if let Some(body) = answer.description {
             let oids = Columns::type_oids(&body).map_err(SinkError::from)?;
-            self.learn_types(what.types, &oids).await?;
+            match self.learn_types(what.types, &oids).await {
+                // The text has run: what cannot be looked up any more is shown as text.
+                Ok(()) | Err(ExecuteError::Server(_)) => {}
+                Err(ExecuteError::Lost { error, .. }) => {
+                    return Err(ExecuteError::Lost { error, progress: Progress::Completed });
+                }
+                Err(other) => return Err(other),
+            }
             let columns = Arc::new(Columns::parse(&body, what.types).map_err(SinkError::from)?);
             sink.begin(&columns)?;
             for row in &answer.rows {
@@ -57,7 +65,6 @@ impl ServerConnection {
     }
 
     async fn query(&mut self, sql: &str) -> Result<Answer, ExecuteError> {
-        let sent_before = self.link.bytes_sent();
         self.link.request().query(sql)?;
         let limit = self.link.max_message();
         let mut answer = Answer::default();
@@ -65,10 +72,10 @@ impl ServerConnection {
             let frame = match self.link.next().await {
                 Ok(frame) => frame,
                 Err(error) => {
-                    let sent = self.link.bytes_sent() > sent_before;
                     // A simple query commits before its CommandComplete: once sent, anything
                     // may have happened.
-                    let progress = if sent { Progress::Completed } else { Progress::NotSent };
+                    let unsent = self.link.has_unsent();
+                    let progress = if unsent { Progress::NotSent } else { Progress::Completed };
                     return Err(ExecuteError::Lost { error, progress });
                 }
             };
@@ -82,7 +89,7 @@ impl ServerConnection {
                 }
                 tag::COPY_IN_RESPONSE => {
                     answer.copy = true;
-                    self.link.request().copy_fail("COPY FROM STDIN is not possible here", false)?;
+                    self.link.request().copy_fail(COPY_REFUSAL, false)?;
                 }
                 tag::COPY_OUT_RESPONSE => answer.copy = true,
                 tag::READY_FOR_QUERY => return Ok(answer),

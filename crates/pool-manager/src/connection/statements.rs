@@ -70,6 +70,13 @@ impl StatementCache {
         self.entries.pop(key)
     }
 
+    /// Forgets every statement; their names are still to be closed.
+    pub(super) fn clear(&mut self) -> Vec<String> {
+        let names = self.entries.iter().map(|(_, statement)| statement.name.clone()).collect();
+        self.entries.clear();
+        names
+    }
+
     /// How many statements are kept.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {

@@ -21,7 +21,7 @@ pub(crate) enum EndError {
     /// back.
     #[error(transparent)]
     Refused(Box<ServerError>),
-    /// The connection was lost before any byte of the command was sent: rolled back.
+    /// The connection was lost before all of the command was sent: rolled back.
     #[error("{0}")]
     NotSent(LinkError),
     /// The connection was lost after it was sent: nobody can know.
@@ -49,6 +49,13 @@ impl ServerConnection {
     }
 
     async fn end(&mut self, command: &str, can_commit: bool) -> Result<Ended, EndError> {
+        // A server that went away while nothing was under way has rolled back: known only for as
+        // long as nothing was written after it.
+        if self.at_rest()
+            && let Err(error) = self.check().await
+        {
+            return Err(EndError::NotSent(error));
+        }
         match self.command(command).await {
             Ok(tag) => match (tag.command(), self.link.status()) {
                 ("COMMIT", TransactionStatus::Idle) => Ok(Ended::Committed),

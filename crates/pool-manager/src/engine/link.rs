@@ -52,7 +52,6 @@ pub(crate) struct Link<S> {
     status: TransactionStatus,
     parameters: BTreeMap<String, String>,
     parameter_changes: u64,
-    bytes_sent: u64,
     last_fatal: Option<Box<ServerError>>,
     max_message: usize,
 }
@@ -73,7 +72,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             status: TransactionStatus::Idle,
             parameters,
             parameter_changes: 0,
-            bytes_sent: 0,
             last_fatal: None,
             max_message,
         }
@@ -94,9 +92,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         self.parameter_changes
     }
 
-    /// Bytes handed to the socket since the connection was made.
-    pub(crate) fn bytes_sent(&self) -> u64 {
-        self.bytes_sent
+    /// Whether part of what was queued has not reached the socket: the server has then not seen
+    /// the end of the last batch.
+    pub(crate) fn has_unsent(&self) -> bool {
+        !self.outgoing.is_empty()
     }
 
     /// Whether every reply was read and no byte waits in either direction.
@@ -142,7 +141,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             if let Some((tag, len)) = self.header()? {
                 let total = HEADER_LEN + len;
                 if len > self.max_message {
-                    return Ok(self.oversized(tag, len));
+                    if matches!(tag, tag::NOTICE_RESPONSE | tag::NOTIFICATION_RESPONSE) {
+                        self.skip_message(len);
+                        continue;
+                    }
+                    return self.oversized(tag, len);
                 }
                 if self.incoming.len() >= total {
                     if self.absorb(tag, len)? {
@@ -151,8 +154,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                     }
                     break (tag, len);
                 }
-                // Exactly what is missing: growing by doubling would keep twice a large value.
-                self.incoming.reserve(total - self.incoming.len());
+                // What is missing and the room that reading wants besides: growing by doubling, here
+                // or there, would take twice a large value.
+                let missing = total - self.incoming.len();
+                if self.incoming.capacity() < total {
+                    self.incoming.reserve(missing + READ_CHUNK);
+                }
             }
             poll_fn(|cx| self.poll_drive(cx)).await?;
         };
@@ -161,35 +168,57 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         Ok(Frame { tag, body, oversized: None })
     }
 
-    /// Reads what an idle connection may have been sent, without waiting. `false`: unusable.
-    pub(crate) fn probe(&mut self, cx: &mut Context<'_>) -> bool {
+    /// Reads what a connection at rest may have been sent meanwhile, without waiting. An error
+    /// means that it is unusable: the server ended it, with a farewell or without.
+    pub(crate) fn check(&mut self, cx: &mut Context<'_>) -> Result<(), LinkError> {
         self.release_consumed();
+        let outcome = self.read_unasked(cx);
+        self.dead |= outcome.is_err();
+        outcome
+    }
+
+    fn read_unasked(&mut self, cx: &mut Context<'_>) -> Result<(), LinkError> {
         loop {
-            match self.poll_drive(cx) {
-                Poll::Pending => return self.is_quiet(),
-                Poll::Ready(Err(_)) => return false,
-                Poll::Ready(Ok(())) => {}
-            }
-            while let Ok(Some((tag, len))) = self.header() {
+            while let Some((tag, len)) = self.header()? {
                 let total = HEADER_LEN + len;
-                if self.incoming.len() < total || len > self.max_message {
+                if len > self.max_message {
+                    return Err(LinkError::Protocol("an oversized message that nobody asked for"));
+                }
+                if self.incoming.len() < total {
                     break;
                 }
-                match self.absorb(tag, len) {
-                    Ok(true) => self.incoming.advance(total),
-                    Ok(false) | Err(_) => {
-                        self.dead = true;
-                        return false;
-                    }
+                // An ErrorResponse is the farewell of a server that closes next.
+                if !self.absorb(tag, len)? && tag != tag::ERROR_RESPONSE {
+                    return Err(LinkError::Protocol("a message that nobody asked for"));
                 }
+                self.incoming.advance(total);
+            }
+            match self.poll_drive(cx) {
+                Poll::Ready(result) => result?,
+                Poll::Pending if self.last_fatal.is_some() => {
+                    return Err(LinkError::Closed(self.last_fatal.take()));
+                }
+                Poll::Pending if self.at_rest() => return Ok(()),
+                Poll::Pending => return Err(LinkError::Protocol("half a message out of turn")),
             }
         }
     }
 
     /// Says goodbye and waits for the server's end of file: only then is its slot free.
     /// Whatever else it sends is thrown away. Bounded by the caller.
+    ///
+    /// A request that is only partly sent is not completed: the server sees the stream end in
+    /// the middle of a message and never executes it.
     pub(crate) async fn terminate(&mut self) {
-        self.outgoing.extend_from_slice(&[b'X', 0, 0, 0, 4]);
+        let cut_off = self.has_unsent();
+        if cut_off {
+            self.outgoing.clear();
+            if poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx)).await.is_err() {
+                self.dead = true;
+            }
+        } else {
+            self.outgoing.extend_from_slice(&[b'X', 0, 0, 0, 4]);
+        }
         while !self.dead {
             self.consumed = 0;
             self.incoming.clear();
@@ -202,11 +231,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// Gives memory back after a large message.
     pub(crate) fn shrink(&mut self) {
         self.release_consumed();
-        if self.incoming.is_empty() && self.incoming.capacity() > KEEP_CAPACITY {
-            self.incoming = BytesMut::new();
-        }
-        if self.outgoing.is_empty() && self.outgoing.capacity() > KEEP_CAPACITY {
-            self.outgoing = BytesMut::new();
+        for buffer in [&mut self.incoming, &mut self.outgoing] {
+            // Capacity counts only what is left behind the bytes already consumed; reclaiming,
+            // which moves nothing in an empty buffer, shows what is really allocated.
+            if buffer.is_empty() && buffer.try_reclaim(KEEP_CAPACITY + 1) {
+                *buffer = BytesMut::new();
+            }
         }
     }
 
@@ -228,12 +258,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         }
     }
 
-    fn oversized(&mut self, tag: u8, len: usize) -> Frame<'_> {
+    fn oversized(&mut self, tag: u8, len: usize) -> Result<Frame<'_>, LinkError> {
+        if self.owed == 0 {
+            self.dead = true;
+            return Err(LinkError::Protocol("an oversized message that nobody asked for"));
+        }
+        self.skip_message(len);
+        Ok(Frame { tag, body: &[], oversized: Some(len) })
+    }
+
+    /// Throws the message at the front away, what has not arrived of it included.
+    fn skip_message(&mut self, len: usize) {
         let total = HEADER_LEN + len;
         let have = self.incoming.len().min(total);
         self.incoming.advance(have);
         self.skip = total - have;
-        Frame { tag, body: &[], oversized: Some(len) }
     }
 
     /// Takes note of the complete message at the front; `true` when nobody needs to see it.
@@ -313,7 +352,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(n)) => {
                     self.outgoing.advance(n);
-                    self.bytes_sent += n as u64;
                     self.needs_flush = true;
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),

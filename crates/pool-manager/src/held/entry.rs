@@ -111,7 +111,8 @@ impl Entry {
     ) -> Result<Call<'a>, Error> {
         let busy = Busy::new(self);
         let holding = self.holding.lock().await;
-        if holding.is_none() {
+        // Ended while it waited: what is left of it is about to be rolled back.
+        if holding.is_none() || *self.ended.borrow() {
             return Err(names.why_ended(self.kind, &self.name));
         }
         Ok(Call { entry: self, names, holding, _busy: busy })

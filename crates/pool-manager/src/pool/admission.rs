@@ -20,32 +20,57 @@ pub(super) struct Permits {
 
 pub(super) struct Admission {
     pool: Arc<str>,
-    size: usize,
-    max_held: usize,
     queue_size: usize,
-    admission: Arc<Semaphore>,
-    held: Arc<Semaphore>,
-    waiting: AtomicUsize,
+    admission: Line,
+    /// A line of its own: whoever waits here takes no place from short statements.
+    held: Line,
     canceled: AtomicU64,
+}
+
+/// Callers in front of one kind of permit.
+struct Line {
+    permits: Arc<Semaphore>,
+    size: usize,
+    waiting: AtomicUsize,
+    /// What was waited for, in an error.
+    what: &'static str,
+    /// What to raise.
+    remedy: &'static str,
+}
+
+impl Line {
+    fn new(size: usize, what: &'static str, remedy: &'static str) -> Self {
+        let permits = Arc::new(Semaphore::new(size));
+        Self { permits, size, waiting: AtomicUsize::new(0), what, remedy }
+    }
+
+    fn try_enter(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.permits).try_acquire_owned().ok()
+    }
+
+    fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
 }
 
 impl Admission {
     pub(super) fn new(pool: Arc<str>, size: usize, max_held: usize, queue_size: usize) -> Self {
         Self {
             pool,
-            size,
-            max_held,
             queue_size,
-            admission: Arc::new(Semaphore::new(size)),
-            held: Arc::new(Semaphore::new(max_held)),
-            waiting: AtomicUsize::new(0),
+            admission: Line::new(size, "all slots were taken", "the pool's size"),
+            held: Line::new(
+                max_held,
+                "the places for transactions and sessions (pool.max_held) were taken",
+                "pool.max_held",
+            ),
             canceled: AtomicU64::new(0),
         }
     }
 
-    /// Callers in the queue.
+    /// Callers in the queues.
     pub(super) fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        self.admission.waiting() + self.held.waiting()
     }
 
     /// Callers that gave up or vanished while they waited.
@@ -59,85 +84,70 @@ impl Admission {
     /// outside the queue for connections: it never stands in front of a short statement.
     pub(super) async fn enter(&self, hold: bool, limit: Duration) -> Result<Permits, Error> {
         let started = Instant::now();
-        let held = if hold {
-            let what = "the places for transactions and sessions (pool.max_held) were taken";
-            Some(self.acquire(&self.held, limit, what).await?)
-        } else {
-            None
-        };
+        let held = if hold { Some(self.acquire(&self.held, limit).await?) } else { None };
         let left = limit.saturating_sub(started.elapsed());
-        let admission = self.acquire(&self.admission, left, "all slots were taken").await?;
+        let admission = self.acquire(&self.admission, left).await?;
         Ok(Permits { _admission: admission, _held: held })
     }
 
     /// A permit if one is free and nobody waits for it.
     pub(super) fn try_enter(&self) -> Option<Permits> {
-        let admission = Arc::clone(&self.admission).try_acquire_owned().ok()?;
-        Some(Permits { _admission: admission, _held: None })
+        Some(Permits { _admission: self.admission.try_enter()?, _held: None })
     }
 
     /// Every permit: nobody is inside any more.
     pub(super) async fn everybody_out(&self) {
-        let all = u32::try_from(self.size).unwrap_or(u32::MAX);
-        let _ = Arc::clone(&self.admission).acquire_many_owned(all).await;
+        let all = u32::try_from(self.admission.size).unwrap_or(u32::MAX);
+        let _ = Arc::clone(&self.admission.permits).acquire_many_owned(all).await;
     }
 
-    async fn acquire(
-        &self,
-        semaphore: &Arc<Semaphore>,
-        limit: Duration,
-        what: &'static str,
-    ) -> Result<OwnedSemaphorePermit, Error> {
-        if let Ok(permit) = Arc::clone(semaphore).try_acquire_owned() {
+    async fn acquire(&self, line: &Line, limit: Duration) -> Result<OwnedSemaphorePermit, Error> {
+        if let Some(permit) = line.try_enter() {
             return Ok(permit);
         }
         let started = Instant::now();
-        let mut place = self.queue()?;
-        match timeout(limit, Arc::clone(semaphore).acquire_owned()).await {
+        let mut place = self.queue(line)?;
+        match timeout(limit, Arc::clone(&line.permits).acquire_owned()).await {
             Ok(Ok(permit)) => {
                 place.served = true;
                 Ok(permit)
             }
             Ok(Err(_)) => Err(Error::Closed(Arc::clone(&self.pool))),
-            Err(_) => Err(self.exhausted(semaphore, what, started.elapsed())),
+            Err(_) => Err(self.exhausted(line, started.elapsed())),
         }
     }
 
-    fn queue(&self) -> Result<Place<'_>, Error> {
-        let waiting = self.waiting.fetch_add(1, Ordering::Relaxed);
-        let place = Place { admission: self, served: false };
+    fn queue<'a>(&'a self, line: &'a Line) -> Result<Place<'a>, Error> {
+        let waiting = line.waiting.fetch_add(1, Ordering::Relaxed);
+        let place = Place { admission: self, line, served: false };
         if waiting < self.queue_size {
             return Ok(place);
         }
-        Err(Error::QueueFull { pool: Arc::clone(&self.pool), size: self.size, waiting })
+        Err(Error::QueueFull { pool: Arc::clone(&self.pool), size: line.size, waiting })
     }
 
-    fn exhausted(&self, of: &Arc<Semaphore>, what: &'static str, waited: Duration) -> Error {
-        let (size, remedy) = if Arc::ptr_eq(of, &self.held) {
-            (self.max_held, "pool.max_held")
-        } else {
-            (self.size, "the pool's size")
-        };
+    fn exhausted(&self, line: &Line, waited: Duration) -> Error {
         Error::Exhausted {
             pool: Arc::clone(&self.pool),
-            what,
-            remedy,
-            size,
-            waiting: self.waiting().saturating_sub(1),
+            what: line.what,
+            remedy: line.remedy,
+            size: line.size,
+            waiting: line.waiting().saturating_sub(1),
             waited,
         }
     }
 }
 
-/// A place in the queue; leaving it unserved counts as a cancelled acquisition.
+/// A place in a line; leaving it unserved counts as a cancelled acquisition.
 struct Place<'a> {
     admission: &'a Admission,
+    line: &'a Line,
     served: bool,
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.admission.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.line.waiting.fetch_sub(1, Ordering::Relaxed);
         if !self.served {
             self.admission.canceled.fetch_add(1, Ordering::Relaxed);
         }

@@ -8,16 +8,13 @@
 //! ```
 
 use std::ops::{Deref, DerefMut};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Pool;
 use super::admission::Permits;
-use super::slot::{Slot, SlotManager};
+use super::slot::PooledSlot;
 use crate::config::ResetOnReturn;
 use crate::connection::{ServerConnection, close};
-
-/// bb8's guard of one slot.
-pub(super) type PooledSlot = bb8::PooledConnection<'static, SlotManager>;
 
 /// A connection checked out of a pool. Dropping it, at any moment, is safe: a connection in
 /// doubt is closed, and its place is free again when the server is done with it.
@@ -27,6 +24,8 @@ pub(crate) struct Checkout {
     slot: Option<PooledSlot>,
     permits: Option<Permits>,
     pool: Pool,
+    /// Counted as acquired, and so to be counted as released.
+    counted: bool,
 }
 
 impl Checkout {
@@ -36,7 +35,16 @@ impl Checkout {
         permits: Permits,
         pool: Pool,
     ) -> Self {
-        Self { connection: Some(connection), slot: Some(slot), permits: Some(permits), pool }
+        let (connection, slot, permits) = (Some(connection), Some(slot), Some(permits));
+        Self { connection, slot, permits, pool, counted: false }
+    }
+
+    /// Notes that a caller got it, `took` after asking for it. One that was opened for a caller
+    /// who has vanished meanwhile never counts.
+    pub(super) fn hand_out(mut self, took: Duration) -> Self {
+        self.pool.counters().acquired(took);
+        self.counted = true;
+        self
     }
 
     /// The pool it came from.
@@ -68,7 +76,9 @@ impl Drop for Checkout {
         else {
             return;
         };
-        self.pool.counters().released();
+        if self.counted {
+            self.pool.counters().released();
+        }
         self.pool.take_back(connection, slot, permits);
     }
 }
@@ -93,7 +103,7 @@ impl Pool {
             let pool = self.clone();
             self.0.runtime.spawn(pool.reset(connection, slot, permits));
         } else {
-            put_back(connection, slot, now);
+            self.0.idle.put(connection, slot, now);
             drop(permits);
         }
     }
@@ -113,7 +123,7 @@ impl Pool {
         permits: Permits,
     ) {
         if connection.reset().await {
-            put_back(connection, slot, Instant::now());
+            self.0.idle.put(connection, slot, Instant::now());
             drop(permits);
         } else {
             self.discard(connection, slot, permits);
@@ -134,11 +144,4 @@ impl Pool {
             drop(permits);
         });
     }
-}
-
-/// Lays a connection back among the idle ones.
-pub(super) fn put_back(mut connection: Box<ServerConnection>, mut slot: PooledSlot, now: Instant) {
-    connection.rest(now);
-    let place: &mut Slot = &mut slot;
-    place.connection = Some(connection);
 }

@@ -3,14 +3,15 @@
 //! bb8's own reaper is off: it would close connections without freeing their slots in order, and
 //! knows no jitter.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::Pool;
-use super::checkout::put_back;
-use super::slot::Slot;
+use crate::connection::close;
 use crate::error::Error;
 
 /// Shortest and longest time between two rounds.
@@ -21,39 +22,40 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 const REFILL_PAUSE: Duration = Duration::from_secs(1);
 
 impl Pool {
-    /// Starts the pool's own tasks; they end when the pool is closed.
+    /// Starts the pool's own tasks; they end when the pool is closed, or when nobody has it any
+    /// more.
     pub(super) fn start_maintenance(&self) {
-        let pool = self.clone();
+        let mut closing = self.0.closing.subscribe();
+        let (idle, health) = (self.look_after_idle(), self.watch_health());
         self.0.runtime.spawn(async move {
-            let mut closing = pool.0.closing.subscribe();
             tokio::select! {
-                () = pool.look_after_idle() => {}
-                () = pool.watch_health() => {}
+                () = idle => {}
+                () = health => {}
+                // An error means that the pool is gone.
                 _ = closing.wait_for(|closing| *closing) => {}
             }
         });
     }
 
-    async fn look_after_idle(&self) {
+    fn look_after_idle(&self) -> impl Future<Output = ()> + Send + use<> {
         let config = &self.0.options.pool;
         let shortest = [config.max_idle_time.limit(), config.max_lifetime.limit()]
             .into_iter()
             .flatten()
             .min()
             .map_or(ROUND.1, |limit| (limit / 4).clamp(ROUND.0, ROUND.1));
-        if self.0.options.behavior.lazy_connect {
-            // The first caller opens the first connection.
-        } else {
-            self.refill().await;
-        }
-        let mut rounds = interval(shortest);
-        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            rounds.tick().await;
-            self.close_what_is_over().await;
-            let used = self.0.counters.was_used();
-            if used || !self.0.options.behavior.lazy_connect {
-                self.refill().await;
+        let pool = Arc::downgrade(&self.0);
+        async move {
+            let mut rounds = interval(shortest);
+            rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                rounds.tick().await;
+                let Some(pool) = pool.upgrade().map(Pool) else { return };
+                pool.close_what_is_over().await;
+                // With lazy_connect the first caller opens the first connection.
+                if pool.0.counters.was_used() || !pool.0.options.behavior.lazy_connect {
+                    pool.refill().await;
+                }
             }
         }
     }
@@ -63,11 +65,11 @@ impl Pool {
     async fn close_what_is_over(&self) {
         let now = Instant::now();
         let mut keep = Vec::new();
-        while self.0.idle.state().idle_connections > 0 {
+        while self.0.idle.count() > 0 {
             // With no permit free the pool is busy: nothing is idle for long.
             let Some(permits) = self.0.admission.try_enter() else { break };
-            let Ok(mut slot) = self.0.idle.get_owned().await else { break };
-            let Some(mut connection) = slot.connection.take() else { continue };
+            let Some((slot, connection)) = self.0.idle.take().await else { break };
+            let Some(mut connection) = connection else { break };
             if !connection.probe().await {
                 self.0.counters.lost_idle();
                 self.discard(connection, slot, permits);
@@ -86,7 +88,7 @@ impl Pool {
                 self.discard(connection, slot, permits);
             } else {
                 let since = connection.idle_since();
-                put_back(connection, slot, since);
+                self.0.idle.put(connection, slot, since);
                 drop(permits);
             }
         }
@@ -98,11 +100,8 @@ impl Pool {
         while self.total() < min && !*self.0.closing.borrow() {
             let Some(permits) = self.0.admission.try_enter() else { return };
             match self.connect().await {
-                Ok(mut connection) => {
-                    connection.rest(Instant::now());
-                    let slot = Slot { connection: Some(Box::new(connection)) };
-                    // Refused only when bb8 is at its own bound, far above ours.
-                    let _ = self.0.idle.add(slot);
+                Ok(connection) => {
+                    self.0.idle.add(Box::new(connection));
                     drop(permits);
                 }
                 Err(error) => {
@@ -121,22 +120,26 @@ impl Pool {
         size.saturating_sub(self.0.slots.available_permits())
     }
 
-    async fn watch_health(&self) {
+    fn watch_health(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut rounds = interval(self.0.options.pool.health_check_period.get());
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        rounds.tick().await;
-        let mut healthy = true;
-        loop {
+        let pool = Arc::downgrade(&self.0);
+        async move {
             rounds.tick().await;
-            let result = self.check_health().await;
-            match (&result, healthy) {
-                (Err(error), true) => {
-                    tracing::warn!(pool = %self.name(), "health check failed: {error}");
+            let mut healthy = true;
+            loop {
+                rounds.tick().await;
+                let Some(pool) = pool.upgrade().map(Pool) else { return };
+                let result = pool.check_health().await;
+                match (&result, healthy) {
+                    (Err(error), true) => {
+                        tracing::warn!(pool = %pool.name(), "health check failed: {error}");
+                    }
+                    (Ok(()), false) => tracing::info!(pool = %pool.name(), "healthy again"),
+                    _ => {}
                 }
-                (Ok(()), false) => tracing::info!(pool = %self.name(), "healthy again"),
-                _ => {}
+                healthy = result.is_ok();
             }
-            healthy = result.is_ok();
         }
     }
 
@@ -166,12 +169,11 @@ impl Pool {
     /// Waits until no caller is inside (at most `limit`), then closes what is idle.
     pub(super) async fn drain(&self, limit: Duration) {
         let _ = timeout(limit, self.0.admission.everybody_out()).await;
-        while self.0.idle.state().idle_connections > 0 {
-            let Ok(mut slot) = self.0.idle.get_owned().await else { break };
-            if let Some(connection) = slot.connection.take() {
-                drop(slot);
-                crate::connection::close(*connection).await;
-            }
+        let mut ending = Vec::new();
+        while self.0.idle.count() > 0 {
+            let Some((_slot, Some(connection))) = self.0.idle.take().await else { break };
+            ending.push(close(*connection));
         }
+        join_all(ending).await;
     }
 }

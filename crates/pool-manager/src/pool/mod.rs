@@ -33,7 +33,7 @@ use crate::error::Error;
 use crate::values::TypeCatalogue;
 use admission::Admission;
 pub(crate) use checkout::Checkout;
-use slot::SlotManager;
+use slot::Idle;
 use stats::Counters;
 pub use stats::PoolStats;
 
@@ -68,7 +68,7 @@ struct Shared {
     options: PoolOptions,
     connector: Connector,
     housekeeping: Housekeeping,
-    idle: bb8::Pool<SlotManager>,
+    idle: Idle,
     admission: Admission,
     slots: Arc<Semaphore>,
     connecting: Semaphore,
@@ -85,21 +85,12 @@ impl Pool {
     /// Tokio runtime, which the pool's own tasks use from then on.
     pub(crate) fn new(options: PoolOptions, connector: Connector) -> Self {
         let size = options.pool.max_connections as usize;
-        let idle = bb8::Pool::builder()
-            // The bound is the slots' semaphore: bb8 would count empty slots as connections.
-            .max_size(u32::MAX / 4)
-            .test_on_check_out(false)
-            .retry_connection(false)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .queue_strategy(bb8::QueueStrategy::Lifo)
-            .build_unchecked(SlotManager);
         let (closing, _) = watch::channel(false);
         let pool = Self(Arc::new(Shared {
             name: options.name.as_str().into(),
             housekeeping: Housekeeping::new(connector.clone()),
             connector,
-            idle,
+            idle: Idle::new(),
             admission: Admission::new(
                 options.name.as_str().into(),
                 size,
@@ -177,19 +168,17 @@ impl Pool {
         let permits = self.0.admission.enter(hold, limit).await?;
         let left = limit.saturating_sub(started.elapsed());
         let checkout = self.find_or_open(permits, left).await?;
-        self.0.counters.acquired(started.elapsed());
-        Ok(checkout)
+        Ok(checkout.hand_out(started.elapsed()))
     }
 
     /// Current figures.
     pub(crate) fn stats(&self) -> PoolStats {
-        let state = self.0.idle.state();
         let size = self.0.options.pool.max_connections;
         let total =
             size - u32::try_from(self.0.slots.available_permits()).unwrap_or(size).min(size);
         self.0.counters.snapshot(&stats::Gauges {
             total,
-            idle: state.idle_connections.min(total),
+            idle: u32::try_from(self.0.idle.count()).unwrap_or(total).min(total),
             max: size,
             waiting: self.0.admission.waiting(),
             canceled: self.0.admission.canceled(),

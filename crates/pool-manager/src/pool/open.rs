@@ -8,15 +8,14 @@ use tokio::time::timeout;
 
 use super::Pool;
 use super::admission::Permits;
-use super::checkout::{Checkout, PooledSlot};
-use crate::connection::{ConnectionOptions, ServerConnection};
+use super::checkout::Checkout;
+use super::slot::PooledSlot;
+use crate::connection::{ConnectionOptions, ServerConnection, close};
 use crate::error::Error;
 
 /// After this much idleness a connection is probed before it is used: the server may have
 /// closed it unseen. It costs no round trip.
 const PROBE_AFTER: Duration = Duration::from_millis(5);
-/// Empty slots that bb8 may hand out before idle connections show up behind them.
-const MAX_EMPTY_SLOTS: usize = 64;
 /// Lifetimes are spread over this share of `max_lifetime`, so that connections opened together
 /// are not closed together.
 const LIFETIME_JITTER: f64 = 0.1;
@@ -28,19 +27,11 @@ impl Pool {
         permits: Permits,
         limit: Duration,
     ) -> Result<Checkout, Error> {
-        let mut empty = 0;
         loop {
-            let mut slot = match self.0.idle.get_owned().await {
-                Ok(slot) => slot,
-                // bb8's own time-out: nothing else can fail.
-                Err(_) => return Err(Error::Closed(Arc::clone(self.name()))),
+            let Some((slot, connection)) = self.0.idle.take().await else {
+                return Err(Error::Closed(Arc::clone(self.name())));
             };
-            let Some(mut connection) = slot.connection.take() else {
-                empty += 1;
-                // A slot that was made for somebody who found another connection meanwhile.
-                if self.0.idle.state().idle_connections > 0 && empty < MAX_EMPTY_SLOTS {
-                    continue;
-                }
+            let Some(mut connection) = connection else {
                 return self.open(slot, permits, limit).await;
             };
             let fresh = connection.idle_for(Instant::now()) < PROBE_AFTER;
@@ -53,7 +44,8 @@ impl Pool {
                 "an idle connection was closed by the server"
             );
             self.0.counters.lost_idle();
-            // Dead already: nothing to wait for.
+            // It keeps its slot until the server has ended it, which mostly is long ago.
+            self.0.runtime.spawn(close(*connection));
         }
     }
 

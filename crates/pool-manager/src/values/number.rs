@@ -24,6 +24,16 @@ impl Digits {
         digits
     }
 
+    /// The shortest digits of a finite `f32` or `f64`, in JSON's spelling. Not the standard
+    /// library's: of two equally near spellings PostgreSQL and JSON's printer take the even one.
+    fn shortest(x: &impl serde::Serialize) -> Self {
+        let mut buf = [0; MAX_DIGITS];
+        let mut rest = buf.as_mut_slice();
+        let _ = serde_json::to_writer(&mut rest, x);
+        let len = MAX_DIGITS - rest.len();
+        Self { buf, len }
+    }
+
     pub(super) fn as_str(&self) -> &str {
         self.buf.get(..self.len).and_then(|b| std::str::from_utf8(b).ok()).unwrap_or_default()
     }
@@ -55,40 +65,69 @@ pub(super) fn not_finite(x: f64) -> Option<&'static str> {
 /// Writes a float as PostgreSQL prints a `float8`: the shortest digits that give the same number
 /// back, `1` for 1.0, an exponent from `1e+15` and below `0.0001`.
 pub(super) fn write_float(x: f64, out: &mut impl fmt::Write) -> fmt::Result {
-    write_shortest(&Digits::of(format_args!("{x:e}")), x, 15, out)
+    match not_finite(x) {
+        Some(name) => out.write_str(name),
+        None => write_shortest(&Digits::shortest(&x), 15, out),
+    }
 }
 
 /// Writes a float as PostgreSQL prints a `float4`: the exponent begins at `1e+06`.
 pub(super) fn write_float4(x: f32, out: &mut impl fmt::Write) -> fmt::Result {
-    let scientific = Digits::of(format_args!("{x:e}"));
-    write_shortest(&scientific, widen(x), 6, out)
+    match not_finite(f64::from(x)) {
+        Some(name) => out.write_str(name),
+        None => write_shortest(&Digits::shortest(&x), 6, out),
+    }
 }
 
-/// Writes `x`, whose shortest digits are given, with an exponent from `10^limit` on.
-fn write_shortest(
-    scientific: &Digits,
-    x: f64,
-    limit: i32,
-    out: &mut impl fmt::Write,
-) -> fmt::Result {
-    if let Some(name) = not_finite(x) {
-        return out.write_str(name);
-    }
-    let Some((mantissa, exponent)) = scientific.as_str().split_once('e') else {
-        return write!(out, "{x}");
+/// Writes the number that is spelt in `spelling` with an exponent from `10^limit` on.
+fn write_shortest(spelling: &Digits, limit: i32, out: &mut impl fmt::Write) -> fmt::Result {
+    let (mantissa, exponent) = match spelling.as_str().split_once('e') {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse().unwrap_or(0)),
+        None => (spelling.as_str(), 0i32),
     };
-    match exponent.parse::<i32>() {
-        Ok(exponent) if !(-4..limit).contains(&exponent) => {
-            let sign = if exponent < 0 { '-' } else { '+' };
-            write!(out, "{mantissa}e{sign}{:02}", exponent.unsigned_abs())
-        }
-        _ => write!(out, "{x}"),
+    let (sign, mantissa) = match mantissa.strip_prefix('-') {
+        Some(mantissa) => ("-", mantissa),
+        None => ("", mantissa),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let both = Digits::of(format_args!("{whole}{fraction}"));
+    let significant = both.as_str().trim_start_matches('0');
+    let leading_zeros = both.as_str().len() - significant.len();
+    let digits = significant.trim_end_matches('0');
+    // The power of ten of the first significant digit.
+    let exponent = exponent + int(whole.len()) - 1 - int(leading_zeros);
+    out.write_str(sign)?;
+    let Some((first, others)) = digits.split_at_checked(1) else { return out.write_str("0") };
+    if !(-4..limit).contains(&exponent) {
+        let point = if others.is_empty() { "" } else { "." };
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return write!(out, "{first}{point}{others}e{sign}{:02}", exponent.unsigned_abs());
     }
+    let width = usize::try_from(exponent).map_or(0, |exponent| exponent + 1);
+    match digits.split_at_checked(width) {
+        _ if exponent < 0 => {
+            let zeros = usize::try_from(-exponent - 1).unwrap_or(0);
+            write!(out, "0.{:0<zeros$}{digits}", "")
+        }
+        Some((whole, "")) => out.write_str(whole),
+        Some((whole, fraction)) => write!(out, "{whole}.{fraction}"),
+        None => write!(out, "{digits:0<width$}"),
+    }
+}
+
+/// A count of digits, a few dozen at most.
+fn int(count: usize) -> i32 {
+    i32::try_from(count).unwrap_or(0)
 }
 
 /// Writes a float for an integer type: whole numbers digit by digit, for `int8` takes no `1e+15`.
+#[expect(clippy::cast_possible_truncation, reason = "whole and below 1e19")]
 pub(super) fn write_float_as_integer(x: f64, out: &mut impl fmt::Write) -> fmt::Result {
-    if x.fract() == 0.0 && x.abs() < 1e19 { write!(out, "{x}") } else { write_float(x, out) }
+    if x.fract() == 0.0 && x.abs() < 1e19 {
+        write!(out, "{}", x as i128)
+    } else {
+        write_float(x, out)
+    }
 }
 
 /// The double with the same shortest digits: 0.1 for the `float4` 0.1, not 0.10000000149.
@@ -96,7 +135,7 @@ pub(super) fn widen(x: f32) -> f64 {
     if x.fract() == 0.0 && x.abs() < 16_777_216.0 || !x.is_finite() {
         return f64::from(x);
     }
-    Digits::of(format_args!("{x:e}")).as_str().parse().unwrap_or(f64::from(x))
+    Digits::shortest(&x).as_str().parse().unwrap_or(f64::from(x))
 }
 
 /// Reads what an integer type prints.
@@ -173,6 +212,9 @@ mod tests {
             (999_999_999_999_999.0, "999999999999999"),
             (1e15, "1e+15"),
             (1.5e300, "1.5e+300"),
+            (120.0, "120"),
+            (-0.00012, "-0.00012"),
+            (-726_627_084_651_787.0 - 0.25, "-726627084651787.2"),
             (f64::MIN_POSITIVE, "2.2250738585072014e-308"),
             (f64::NAN, "NaN"),
             (f64::INFINITY, "Infinity"),
@@ -188,6 +230,7 @@ mod tests {
             (0.1, "0.1"),
             (100_000.0, "100000"),
             (1_234_567.0, "1.234567e+06"),
+            (1_393_705.0 + 0.25, "1.3937052e+06"),
             (0.00001, "1e-05"),
             (f32::MAX, "3.4028235e+38"),
             (f32::NAN, "NaN"),
@@ -201,11 +244,11 @@ mod tests {
     #[test]
     fn whole_floats_are_integers_to_integer_types() {
         let mut out = String::new();
-        for x in [3.0, -9e18, 1e15, 3.5, 1e20] {
+        for x in [3.0, -9e18, 1e15, 3.5, 1e20, 2f64.powi(60), -0.0] {
             write_float_as_integer(x, &mut out).unwrap();
             out.push(' ');
         }
-        assert_eq!(out, "3 -9000000000000000000 1000000000000000 3.5 1e+20 ");
+        assert_eq!(out, "3 -9000000000000000000 1000000000000000 3.5 1e+20 1152921504606846976 0 ");
     }
 
     #[test]
@@ -255,7 +298,8 @@ mod tests {
         fn a_widened_float4_has_the_same_digits(x in proptest::num::f32::ANY) {
             prop_assume!(x.is_finite());
             prop_assert_eq!(widen(x) as f32, x);
-            prop_assert_eq!(format!("{:e}", widen(x)), format!("{x:e}"));
+            let json = serde_json::to_string(&x).unwrap();
+            prop_assert_eq!(widen(x), json.parse::<f64>().unwrap());
         }
     }
 }

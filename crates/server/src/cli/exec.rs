@@ -1,17 +1,29 @@
 //! `rr-pgpool exec`: one statement through a running server.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::{FAILED, ServerArgs, client, output};
 
+/// How much longer than the statement we wait: the server's own answer says more.
+const SLACK: Duration = Duration::from_secs(1);
+
+const AFTER_HELP: &str = "\
+Examples:
+  rr-pgpool exec 'SELECT * FROM users WHERE id = $1' 42
+  rr-pgpool exec --json 'SELECT now()'
+  rr-pgpool exec 'SELECT $1::int[]' '{1,2,3}'";
+
 #[derive(Args)]
+#[command(after_help = AFTER_HELP, mut_arg("timeout", |arg| arg.default_value("30s")))]
 pub(super) struct ExecArgs {
     /// Statement, with $1, $2, … for its arguments
     sql: String,
-    /// Arguments; PostgreSQL converts each to its parameter's type
+    /// Arguments, each as PostgreSQL writes a value of its parameter's type
+    #[arg(value_name = "ARG", allow_negative_numbers = true)]
     args: Vec<String>,
     #[command(flatten)]
     server: ServerArgs,
@@ -31,10 +43,11 @@ pub(super) fn run(args: &ExecArgs) -> ExitCode {
         "args": args.args,
         "result": "rows",
         "types": "text",
-        // The server gives up with us, not after us.
+        // The server gives up before us.
         "timeout": i64::try_from(limit.as_millis()).unwrap_or(-1),
     });
-    let answer = match client::call(&args.server.address, limit, "pgpool.Execute", &request) {
+    let patience = limit.saturating_add(SLACK);
+    let answer = match client::call(&args.server.address, patience, "pgpool.Execute", &request) {
         Ok(answer) => answer,
         Err(error) => return output::fail(error, FAILED),
     };
@@ -65,7 +78,7 @@ fn print(answer: &Value) {
     let list = |field: &str| answer.get(field).and_then(Value::as_array);
     let Some(columns) = list("columns") else {
         let rows = answer.get("rows_affected").and_then(Value::as_u64).unwrap_or(0);
-        output::line(format_args!("{rows} rows affected"));
+        output::line(format_args!("{rows} {} affected", if rows == 1 { "row" } else { "rows" }));
         return;
     };
     let header: Vec<_> = columns

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::output::Colour;
 use super::{ServerArgs, client, output};
 
 /// A primary is unhealthy.
@@ -46,10 +47,14 @@ fn print(answer: &Value) {
     let databases = answer.get("health").and_then(Value::as_object).into_iter().flatten();
     for (name, healthy) in databases {
         let error = answer.get("errors").and_then(|errors| errors.get(name)?.as_str());
-        match (healthy.as_bool(), error) {
-            (Some(true), _) => output::line(format_args!("{name}: healthy")),
-            (_, Some(error)) => output::line(format_args!("{name}: unhealthy: {error}")),
-            (_, None) => output::line(format_args!("{name}: unhealthy")),
+        let state = if healthy == &Value::Bool(true) {
+            output::coloured(Colour::Green, "healthy")
+        } else {
+            output::coloured(Colour::Red, "unhealthy")
+        };
+        match error {
+            Some(error) => output::line(format_args!("{name}: {state}: {error}")),
+            None => output::line(format_args!("{name}: {state}")),
         }
     }
 }

@@ -46,16 +46,39 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Serve goridge RPC until SIGINT or SIGTERM
+    ///
+    /// Reads the section `pgpool` of the configuration. After the first signal everything works on
+    /// until nobody is connected or `shutdown.grace` is over; a second signal ends it at once. The
+    /// log goes to standard error, one line per event.
     Serve(ConfigArgs),
-    /// Check a configuration and print what it comes down to, secrets masked
+    /// Check a configuration and print what it comes down to
+    ///
+    /// Prints every key with the value that is in effect, secrets masked, and says which sections
+    /// are not active yet. When something is wrong it names the file, the key and the reason, and
+    /// the exit code is 1.
     CheckConfig(ConfigArgs),
-    /// Ask a running server whether its databases are healthy (exit 0 yes, 1 no, 2 unreachable)
+    /// Ask a running server whether its databases are healthy
+    ///
+    /// One line per database. The exit code is 0 when all are healthy, 1 when one is not, and 2
+    /// when the server does not answer: ready for the probes of containers and load balancers.
     Health(health::HealthArgs),
     /// Show the pools of a running server
+    ///
+    /// One row per pool: its connections (in all, idle, active, most allowed), callers that wait,
+    /// open transactions and sessions, statements, failed and slow ones among them, their average
+    /// time in microseconds, and the last error. --json has more.
     Stats(stats::StatsArgs),
     /// Execute one statement through a running server
+    ///
+    /// Prints a table on a terminal, tab-separated lines in a pipe. The exit code is 1 when the
+    /// statement failed or the server does not answer.
     Exec(exec::ExecArgs),
     /// Serve a throw-away PostgreSQL with sample data, and print what to try
+    ///
+    /// Makes a PostgreSQL of its own in a temporary directory, with the tables users and orders,
+    /// and serves it like any other. Nothing else on the machine is touched, and Ctrl-C (or
+    /// whatever else ends it) removes all of it. Needs PostgreSQL's server programs, from PGBIN,
+    /// PATH or where the system's packages put them.
     Demo(demo::DemoArgs),
 }
 

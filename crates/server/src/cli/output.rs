@@ -5,8 +5,11 @@ use std::io::{IsTerminal, Write, stderr, stdout};
 use std::process::ExitCode;
 
 use comfy_table::presets::UTF8_BORDERS_ONLY;
-use comfy_table::{ContentArrangement, Table};
+use comfy_table::{CellAlignment, ContentArrangement, Table};
 use serde_json::Value;
+
+/// How a missing value is shown.
+const NULL: &str = "NULL";
 
 /// Prints a line of a result. A reader that has gone (`| head`) is no error.
 pub(super) fn line(text: impl Display) {
@@ -24,8 +27,12 @@ pub(super) fn json(value: &Value) {
 
 /// Prints an error as `rr-pgpool: …`, in red on a terminal.
 pub(super) fn error(text: impl Display) {
-    let (red, plain) = if stderr().is_terminal() { ("\x1b[31m", "\x1b[0m") } else { ("", "") };
-    let _ = writeln!(stderr(), "{red}rr-pgpool:{plain} {text}");
+    let name = if stderr().is_terminal() {
+        Colour::Red.paint("rr-pgpool:")
+    } else {
+        "rr-pgpool:".to_owned()
+    };
+    let _ = writeln!(stderr(), "{name} {text}");
 }
 
 /// Prints an error and gives the exit code to end with.
@@ -34,22 +41,60 @@ pub(super) fn fail(text: impl Display, code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
+/// A colour that says how things stand.
+#[derive(Clone, Copy)]
+pub(super) enum Colour {
+    Green,
+    Red,
+}
+
+impl Colour {
+    fn paint(self, text: &str) -> String {
+        let code = match self {
+            Self::Green => 32,
+            Self::Red => 31,
+        };
+        format!("\x1b[{code}m{text}\x1b[0m")
+    }
+}
+
+/// `text` for a line of a result, in a colour when that goes to a terminal.
+pub(super) fn coloured(colour: Colour, text: &str) -> String {
+    if stdout().is_terminal() { colour.paint(text) } else { text.to_owned() }
+}
+
 /// Prints rows: a table on a terminal, tab-separated lines in a pipe.
 pub(super) fn rows(header: &[String], rows: &[Vec<String>]) {
-    if !stdout().is_terminal() {
-        for row in std::iter::once(header).chain(rows.iter().map(Vec::as_slice)) {
-            let cells: Vec<_> = row.iter().map(|cell| plain(cell)).collect();
-            line(cells.join("\t"));
-        }
+    if stdout().is_terminal() {
+        line(table(header, rows));
         return;
     }
+    for row in std::iter::once(header).chain(rows.iter().map(Vec::as_slice)) {
+        let cells: Vec<_> = row.iter().map(|cell| plain(cell)).collect();
+        line(cells.join("\t"));
+    }
+}
+
+/// A table as wide as the terminal at most, with numbers to the right.
+fn table(header: &[String], rows: &[Vec<String>]) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(header);
+    table.set_header(header.iter().map(|title| printable(title)));
     for row in rows {
         table.add_row(row.iter().map(|cell| printable(cell)));
     }
-    line(table);
+    for (index, column) in table.column_iter_mut().enumerate() {
+        let mut cells = rows.iter().filter_map(|row| row.get(index)).peekable();
+        if cells.peek().is_some() && cells.all(|cell| is_number(cell)) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+/// Whether a cell is a number, or the NULL among numbers.
+fn is_number(cell: &str) -> bool {
+    cell == NULL || cell.parse::<f64>().is_ok()
 }
 
 /// A cell in tab-separated output: one line, no tabs, as PostgreSQL's COPY escapes them.
@@ -65,8 +110,37 @@ fn printable(cell: &str) -> String {
 /// A JSON value as a table's cell.
 pub(super) fn cell(value: &Value) -> String {
     match value {
-        Value::Null => "NULL".to_owned(),
+        Value::Null => NULL.to_owned(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn strings(cells: &[&str]) -> Vec<String> {
+        cells.iter().map(|cell| (*cell).to_owned()).collect()
+    }
+
+    #[test]
+    fn numbers_stand_to_the_right_and_words_to_the_left() {
+        let rows =
+            [strings(&["1", "one"]), strings(&["NULL", "no number"]), strings(&["-12.5", ""])];
+        let text = table(&strings(&["number", "word"]), &rows).to_string();
+        assert!(text.contains("│ number   word      │"), "{text}");
+        assert!(text.contains("│      1   one       │"), "{text}");
+        assert!(text.contains("│  -12.5             │"), "{text}");
+    }
+
+    #[test]
+    fn data_does_not_control_a_terminal() {
+        assert_eq!(printable("a\x1b[31m\u{9b}b\nc"), "a\u{fffd}[31m\u{fffd}b\nc");
+    }
+
+    #[test]
+    fn a_line_in_a_pipe_stays_one_line() {
+        assert_eq!(plain("a\tb\nc\\d\r"), "a\\tb\\nc\\\\d\\r");
     }
 }

@@ -14,17 +14,22 @@ pub(super) fn run(options: &LoadOptions<'_>) -> ExitCode {
     serve_config(&config)
 }
 
-/// Serves a configuration that was loaded, with as many threads as it says.
-pub(super) fn serve_config(config: &Config) -> ExitCode {
-    logging::start(config.logging.level);
-    let runtime = match runtime(config.threads) {
-        Ok(runtime) => runtime,
-        Err(error) => return output::fail(format_args!("cannot start: {error}"), FAILED),
-    };
-    match runtime.block_on(serve::serve(config)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => output::fail(error, FAILED),
+/// Serves a configuration that was loaded.
+fn serve_config(config: &Config) -> ExitCode {
+    match with_runtime(config, serve::serve(config)) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => output::fail(error, FAILED),
+        Err(error) => output::fail(format_args!("cannot start: {error}"), FAILED),
     }
+}
+
+/// Runs `future` with the log and as many threads as `config` says.
+///
+/// # Errors
+/// The threads cannot be had.
+pub(super) fn with_runtime<F: Future>(config: &Config, future: F) -> std::io::Result<F::Output> {
+    logging::start(config.logging.level);
+    Ok(runtime(config.threads)?.block_on(future))
 }
 
 /// One thread needs no work stealing and no wake-ups across threads.

@@ -60,9 +60,12 @@ fn expand_nested(text: &str, get: &dyn Fn(&str) -> Option<String>, depth: usize)
                 expanded.push_str(&value.unwrap_or_default());
                 rest = found.after;
             }
+            // Of two dollars the second starts no reference either, as in RoadRunner.
             None => {
-                expanded.push('$');
-                rest = from_dollar.get(1..).unwrap_or("");
+                let kept = if from_dollar.starts_with("$$") { 2 } else { 1 };
+                let (dollars, after) = from_dollar.split_at(kept);
+                expanded.push_str(dollars);
+                rest = after;
             }
         }
     }

@@ -57,7 +57,7 @@ impl Config {
                  primary:\n      dsn: postgres://user:password@host:5432/dbname",
             ));
         };
-        let mut config: Self = de::from_node(section).map_err(|error| explain(error, &file))?;
+        let mut config: Self = de::from_node(section).map_err(|error| explain(&error, &file))?;
         config.validate().map_err(|error| {
             let key = if error.key.is_empty() { String::new() } else { format!(".{}", error.key) };
             let place = section.place_of(&error.key);
@@ -193,10 +193,11 @@ fn read_text(path: &Path) -> Result<String, ConfigError> {
 }
 
 /// A misfit between tree and types, with the whole path and, for a stray key, where it belongs.
-fn explain(error: de::DeError, file: &str) -> ConfigError {
+fn explain(error: &de::DeError, file: &str) -> ConfigError {
     let dot = if error.path.is_empty() { "" } else { "." };
     let key = format!("pgpool{dot}{}", error.path);
-    let reason = match error.stray_key.as_ref().and_then(|_| schema::place_for(&key)) {
+    let elsewhere = if error.is_stray { schema::place_for(&key) } else { None };
+    let reason = match elsewhere {
         Some(place) => format!("unknown key here; did you mean {place}?"),
         None => error.message(),
     };

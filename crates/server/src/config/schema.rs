@@ -14,13 +14,17 @@ pub fn json_schema() -> Value {
     let generator = SchemaSettings::draft2019_09().into_generator();
     let mut schema = generator.into_root_schema_for::<Config>().to_value();
     tidy(&mut schema);
-    if let Value::Object(root) = &mut schema {
-        root.insert("title".to_owned(), json!("rr-pgpool: the pgpool section of .rr.yaml"));
-        let description = "PostgreSQL connection pools; every duration is written as in Go (1h30m), \
-                           every value may hold ${VARIABLE} or ${VARIABLE:-default}.";
-        root.insert("description".to_owned(), json!(description));
-    }
-    schema
+    let Value::Object(mut body) = schema else { return schema };
+    let description = "PostgreSQL connection pools. Durations are written as in Go (1h30m); every \
+                       value may hold ${VARIABLE} or ${VARIABLE:-default}.";
+    let mut root = Map::new();
+    root.insert("$schema".to_owned(), body.remove("$schema").unwrap_or_default());
+    root.insert("title".to_owned(), json!("rr-pgpool: the pgpool section of .rr.yaml"));
+    root.insert("description".to_owned(), json!(description));
+    body.remove("title");
+    body.remove("description");
+    root.extend(body);
+    Value::Object(root)
 }
 
 /// Makes the schema say what the loader does: nothing may be unknown, and every scalar may come
@@ -77,18 +81,17 @@ fn unwrap_optional(object: &mut Map<String, Value>) {
 }
 
 fn allow_references(object: &mut Map<String, Value>) {
-    match object.get("type").and_then(Value::as_str) {
-        Some("integer" | "boolean") => {
-            let kind = object.get("type").cloned().unwrap_or_default();
-            // A pattern says nothing of numbers and booleans, limits nothing of texts.
+    let kind = object.get("type").and_then(Value::as_str).map(str::to_owned);
+    let as_text = match kind.as_deref() {
+        Some("integer") => Some("^[0-9]+$".to_owned()),
+        Some("boolean") => Some("^(true|false)$".to_owned()),
+        _ => object.get("pattern").and_then(Value::as_str).map(str::to_owned),
+    };
+    if let Some(as_text) = as_text {
+        // A pattern says nothing of numbers and booleans, limits nothing of texts.
+        object.insert("pattern".to_owned(), json!(format!("{as_text}|{REFERENCE}")));
+        if let Some("integer" | "boolean") = kind.as_deref() {
             object.insert("type".to_owned(), json!([kind, "string"]));
-            object.insert("pattern".to_owned(), Value::from(REFERENCE));
-        }
-        _ => {
-            if let Some(Value::String(pattern)) = object.get("pattern") {
-                let either = format!("{pattern}|{REFERENCE}");
-                object.insert("pattern".to_owned(), Value::from(either));
-            }
         }
     }
     let choice = object.remove("enum").map(|values| json!({ "enum": values }));

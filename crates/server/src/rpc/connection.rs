@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -15,6 +15,7 @@ use bytes::BytesMut;
 use futures_util::stream::{FuturesUnordered, Stream};
 use goridge_framing::{FrameError, RpcDecoder};
 use pool_manager::Owner;
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpStream, UnixStream};
 
 use super::dispatch::answer;
@@ -46,10 +47,16 @@ impl Socket {
         }
     }
 
-    fn try_read(&self, buffer: &mut BytesMut) -> io::Result<usize> {
+    /// Not `try_read`: only this one learns from a short read that there is no more, and saves
+    /// the system call that would say so.
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut BytesMut,
+    ) -> Poll<io::Result<usize>> {
         match self {
-            Self::Tcp(stream) => stream.try_read_buf(buffer),
-            Self::Unix(stream) => stream.try_read_buf(buffer),
+            Self::Tcp(stream) => pin!(stream.read_buf(buffer)).poll(cx),
+            Self::Unix(stream) => pin!(stream.read_buf(buffer)).poll(cx),
         }
     }
 
@@ -141,10 +148,14 @@ impl Connection {
             let owner = self.owner;
             self.calls.push(Box::pin(async move { answer(&service, owner, frame).await }));
         }
+        self.release_idle_buffer();
+        Ok(())
+    }
+
+    fn release_idle_buffer(&mut self) {
         if self.incoming.is_empty() {
             self.incoming = BytesMut::new();
         }
-        Ok(())
     }
 
     /// Collects finished calls. `true`: room for more requests.
@@ -184,15 +195,16 @@ impl Connection {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ConnectionEnd>> {
-        loop {
-            ready!(self.socket.poll_read_ready(cx))?;
-            let wanted = self.decoder.needed(self.incoming.len());
-            self.incoming.reserve(wanted.clamp(READ_CHUNK, MAX_READ_CHUNK));
-            match self.socket.try_read(&mut self.incoming) {
-                Ok(0) => return Poll::Ready(Err(ConnectionEnd::Closed)),
-                Ok(_) => return Poll::Ready(Ok(())),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error.into())),
+        // First, so that an idle connection holds no buffer.
+        ready!(self.socket.poll_read_ready(cx))?;
+        let wanted = self.decoder.needed(self.incoming.len());
+        self.incoming.reserve(wanted.clamp(READ_CHUNK, MAX_READ_CHUNK));
+        match self.socket.poll_read(cx, &mut self.incoming) {
+            Poll::Ready(Ok(0)) => Poll::Ready(Err(ConnectionEnd::Closed)),
+            Poll::Ready(read) => Poll::Ready(read.map(drop).map_err(Into::into)),
+            Poll::Pending => {
+                self.release_idle_buffer();
+                Poll::Pending
             }
         }
     }

@@ -54,7 +54,7 @@ async fn call(
         }
         "SessionBegin" => methods::session_begin(context, codec.decode(body)?, reply).await,
         "SessionEnd" => methods::session_end(context, codec.decode(body)?, reply).await,
-        "PoolStats" => methods::pool_stats(context, codec.decode(body)?, reply),
+        "PoolStats" => methods::pool_stats(context, &codec.decode(body)?, reply),
         "HealthCheck" => methods::health_check(context, codec.decode(body)?, reply).await,
         "Version" => methods::version(context, codec.decode(body)?, reply).await,
         _ => return Err(name.unknown_method()),

@@ -78,7 +78,7 @@ impl<'a> Reply<'a> {
     }
 
     /// Most bytes that the rows of a result may take.
-    pub(super) fn limit(&self) -> usize {
+    pub(super) fn max_frame_size(&self) -> usize {
         self.max_frame_size
     }
 

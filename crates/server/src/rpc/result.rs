@@ -48,7 +48,9 @@ impl ResultSink for ResultWriter<'_, '_> {
 impl ResultWriter<'_, '_> {
     fn explain(&self, error: &WriteError) -> SinkError {
         match error {
-            WriteError::LimitExceeded { .. } => SinkError::TooLarge { limit: self.reply.limit() },
+            WriteError::LimitExceeded { .. } => {
+                SinkError::TooLarge { limit: self.reply.max_frame_size() }
+            }
             other => SinkError::Encode(other.to_string()),
         }
     }

@@ -1,6 +1,9 @@
 //! What errors say: file, line, key, reason, remedy, and no secret.
 
+use proptest::prelude::*;
+
 use super::*;
+use crate::config::{de, yaml};
 
 #[test]
 fn a_missing_file_section_or_version_is_named() {
@@ -246,4 +249,23 @@ fn a_broken_env_file_is_placed() {
     files.write("e.env", "A=1\nB='hunter2\n");
     let error = files.load(&[], &[]).unwrap_err().to_string();
     assert!(error.ends_with("e.env:2: the closing quote is missing"), "{error}");
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_loaded_or_refused(text in "([a-z]{1,3}|[-:#{}\\[\\],&*!|>'\"% \n\t$~<]|: |\n  |- |pool|dsn){0,60}") {
+        if let Ok(tree) = yaml::parse(&text, "any") {
+            let _ = de::from_node::<Config>(&tree);
+        }
+    }
+
+    #[test]
+    fn any_value_fits_or_is_refused(value in "[^\n]{0,30}", key in prop::sample::select(vec![
+        "enabled", "threads", "rpc", "rpc.listen", "rpc.file_mode", "rpc.max_frame_size",
+        "shutdown.grace", "logging.level", "backends.primary.pool.max_held", "monitoring.collect",
+        "backends.primary.behavior.reset_on_return", "backends.primary.port", "databases.x",
+    ])) {
+        let set = format!("pgpool.{key}={value}");
+        let _ = Files::new(MINIMAL).load(&[&set], &[]);
+    }
 }

@@ -163,7 +163,7 @@ fn included_files_are_laid_over_the_main_one() {
         "{}include:\n  - a.yaml\n  - $SECOND\n",
         with_section("threads: 2\nrpc:\n  max_in_flight: 3\nrouting:\n  read_patterns: [x, y]")
     ));
-    files.write("a.yaml", "version: '3'\npgpool:\n  threads: 5\n  rpc: {max_connections: ${N}}\n");
+    files.write("a.yaml", "version: '3'\npgpool:\n  threads: 5\n  rpc: {max_connections: $N}\n");
     files.write("b.yaml", "version: '3'\ninclude: [nothing.yaml]\npgpool:\n  threads: 6\n  routing: {read_patterns: [z]}\n");
     let config = files.load(&[], &[("N", "9"), ("SECOND", "b.yaml")]).unwrap();
     assert_eq!(config.threads, 6);

@@ -31,7 +31,7 @@ impl Files {
 
     /// Loads with overrides and environment variables.
     fn load(&self, overrides: &[&str], env: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        self.with(overrides, env, |options| Config::load(options))
+        self.with(overrides, env, Config::load)
     }
 
     fn with<T>(

@@ -77,7 +77,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for &mut WithoutWeight<A> {
     ) -> Result<Option<K::Value>, A::Error> {
         while let Some(key) = self.map.next_key::<String>()? {
             if key == "weight" {
-                self.weight = self.map.next_value()?;
+                self.weight = self.map.next_value::<Option<u32>>()?.unwrap_or(self.weight);
             } else if suggest::is_close(&key, "weight") {
                 return Err(de::Error::unknown_field(&key, &["weight"]));
             } else {

@@ -59,7 +59,9 @@ pub(in crate::rpc) async fn execute(
             reply.error_with_detail(&error).field("rows_affected", &0);
         }
     }
-    reply.field("execution_time", &took.as_millis()).field("execution_time_us", &took.as_micros());
+    // As u64: MessagePack has no 128-bit integers, they would go as binary.
+    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    reply.field("execution_time", &(micros / 1000)).field("execution_time_us", &micros);
     reply.finish(request_id.as_deref());
 }
 
@@ -172,7 +174,6 @@ mod tests {
     fn time_limits() {
         use pool_manager::TimeLimit;
         assert_eq!(request::time_limit(None).unwrap(), TimeLimit::Configured);
-        use pool_manager::TimeLimit;
         assert_eq!(request::time_limit(Some(-1)).unwrap(), TimeLimit::None);
         assert!(request::time_limit(Some(-2)).is_err());
         assert!(request::time_limit(Some(i64::MAX)).is_err());

@@ -93,7 +93,7 @@ fn average_ms(total: Duration, count: u64) -> u64 {
 
 pub(in crate::rpc) fn pool_stats(
     context: &Context<'_>,
-    request: PoolStatsRequest,
+    request: &PoolStatsRequest,
     mut reply: Reply<'_>,
 ) {
     match collect(context, request.database.as_deref().unwrap_or(PRIMARY)) {

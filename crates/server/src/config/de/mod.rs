@@ -3,145 +3,18 @@
 //!
 //! Errors remember the path to where they happened, and never repeat a secret.
 
-use std::fmt;
+mod error;
 
 use serde::de::value::{SeqDeserializer, StrDeserializer};
-use serde::de::{self, DeserializeOwned, DeserializeSeed, Expected, IntoDeserializer, Visitor};
+use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Visitor};
 
-use super::suggest;
-use super::tree::{Node, Place, Scalar, Value};
+pub(crate) use error::DeError;
 
-/// Keys whose values are never repeated.
-const SECRET_KEYS: &[&str] = &["dsn", "password"];
-
-/// Longest value that an error repeats, in characters.
-const MAX_FOUND: usize = 60;
+use super::tree::{Node, Scalar, Value};
 
 /// Reads a typed value from a tree.
 pub(crate) fn from_node<T: DeserializeOwned>(node: &Node) -> Result<T, DeError> {
     T::deserialize(NodeDeserializer(node)).map_err(|error| error.at(node))
-}
-
-/// Why a tree does not fit a type.
-pub(crate) struct DeError {
-    /// Path below the node that was read, in the notation of [`Node::place_of`].
-    pub(crate) path: String,
-    pub(crate) place: Option<Place>,
-    pub(crate) reason: String,
-    /// The key, when it is one that is not known and that resembles no neighbour.
-    pub(crate) stray_key: Option<String>,
-    /// The value in question, when it may be shown.
-    found: Option<String>,
-}
-
-impl DeError {
-    fn new(reason: impl Into<String>) -> Self {
-        let reason = reason.into();
-        Self { path: String::new(), place: None, reason, stray_key: None, found: None }
-    }
-
-    /// The reason, with the value where that helps.
-    pub(crate) fn message(&self) -> String {
-        match &self.found {
-            Some(found) => format!("{} (found {found})", self.reason),
-            None => self.reason.clone(),
-        }
-    }
-
-    /// Adds what is known where the error happened; the first place wins.
-    fn at(mut self, node: &Node) -> Self {
-        if self.place.is_none() {
-            self.place = Some(node.place.clone());
-            self.found = match &node.value {
-                Value::Scalar(scalar) => Some(shown(scalar)),
-                _ => None,
-            };
-        }
-        self
-    }
-
-    /// Adds the key under which the error happened.
-    fn under_key(mut self, key: &str, node: &Node) -> Self {
-        self = self.at(node);
-        if self.path.is_empty() && SECRET_KEYS.contains(&key) {
-            self.found = None;
-        }
-        let dot = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
-        self.path = format!("{key}{dot}{}", self.path);
-        self
-    }
-
-    /// Adds the list index at which the error happened.
-    fn under_index(mut self, index: usize, node: &Node) -> Self {
-        self = self.at(node);
-        let dot = if self.path.is_empty() { "" } else { "." };
-        self.path = format!("[{index}]{dot}{}", self.path);
-        self
-    }
-}
-
-/// A value for an error; one from the environment shows only the reference.
-fn shown(scalar: &Scalar) -> String {
-    let text = match &scalar.written {
-        Some(written) if scalar.text.is_empty() => {
-            return format!("{written:?}, which is empty or not set in the environment");
-        }
-        Some(written) => return format!("what the environment gives for {written:?}"),
-        None => &scalar.text,
-    };
-    if text.chars().count() <= MAX_FOUND {
-        return format!("{text:?}");
-    }
-    format!("{:?}...", text.chars().take(MAX_FOUND).collect::<String>())
-}
-
-impl fmt::Display for DeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.reason)
-    }
-}
-
-impl fmt::Debug for DeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path, self.reason)
-    }
-}
-
-impl std::error::Error for DeError {}
-
-impl de::Error for DeError {
-    fn custom<T: fmt::Display>(reason: T) -> Self {
-        Self::new(reason.to_string())
-    }
-
-    // Serde's own text would repeat the value.
-    fn invalid_type(_: de::Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::new(format!("must be {expected}"))
-    }
-
-    fn invalid_value(_: de::Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::new(format!("must be {expected}"))
-    }
-
-    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        let hint = match suggest::closest(variant, expected) {
-            Some(meant) => format!("; did you mean {meant}?"),
-            None => String::new(),
-        };
-        Self::new(format!("must be one of {}{hint}", expected.join(", ")))
-    }
-
-    fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        match suggest::closest(field, expected) {
-            Some(meant) => Self::new(format!("unknown key; did you mean {meant}?")),
-            None => {
-                let mut error =
-                    Self::new(format!("unknown key; known here: {}", expected.join(", ")));
-                error.stray_key = Some(field.to_owned());
-                error
-            }
-        }
-    }
 }
 
 /// Presents a node to serde.
@@ -176,11 +49,11 @@ impl NodeDeserializer<'_> {
         }
     }
 
-    fn entries<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+    /// A section; one with nothing in it has every default.
+    fn entries(&self) -> Result<&[(String, Node)], DeError> {
         match &self.0.value {
-            // A section with nothing in it is a section with every default.
-            Value::Null => visitor.visit_map(Entries { rest: [].iter(), value: None }),
-            Value::Map(entries) => visitor.visit_map(Entries { rest: entries.iter(), value: None }),
+            Value::Null => Ok(&[]),
+            Value::Map(entries) => Ok(entries),
             Value::Scalar(_) | Value::List(_) => {
                 Err(DeError::new("must be a section: keys with values, indented below it"))
             }
@@ -216,7 +89,7 @@ impl<'de> de::Deserializer<'de> for NodeDeserializer<'_> {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
         match &self.0.value {
             Value::Null => visitor.visit_unit(),
-            Value::Map(_) => self.entries(visitor),
+            Value::Map(_) => self.deserialize_map(visitor),
             Value::List(_) => self.deserialize_seq(visitor),
             Value::Scalar(Scalar { text, plain: true, .. }) => {
                 if let Some(number) = integer::<u64>(text) {
@@ -335,16 +208,17 @@ impl<'de> de::Deserializer<'de> for NodeDeserializer<'_> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
-        self.entries(visitor)
+        visitor.visit_map(Entries { rest: self.entries()?.iter(), value: None, fields: None })
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
-        _: &'static [&'static str],
+        fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, DeError> {
-        self.entries(visitor)
+        let rest = self.entries()?.iter();
+        visitor.visit_map(Entries { rest, value: None, fields: Some(fields) })
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -370,6 +244,17 @@ impl<'de> de::Deserializer<'de> for NodeDeserializer<'_> {
 struct Entries<'n> {
     rest: std::slice::Iter<'n, (String, Node)>,
     value: Option<&'n (String, Node)>,
+    /// The fields of the type that is read, when it has a fixed set of them.
+    fields: Option<&'static [&'static str]>,
+}
+
+impl Entries<'_> {
+    /// Whether the last entry is a known key with nothing behind it, which leaves the default.
+    fn is_left_out(&self) -> bool {
+        self.value.zip(self.fields).is_some_and(|((key, node), fields)| {
+            matches!(node.value, Value::Null) && fields.contains(&key.as_str())
+        })
+    }
 }
 
 impl<'de> de::MapAccess<'de> for Entries<'_> {
@@ -380,14 +265,14 @@ impl<'de> de::MapAccess<'de> for Entries<'_> {
         seed: K,
     ) -> Result<Option<K::Value>, DeError> {
         self.value = self.rest.next();
+        while self.is_left_out() {
+            self.value = self.rest.next();
+        }
         let Some((key, node)) = self.value else { return Ok(None) };
-        let name = StrDeserializer::<DeError>::new(key);
-        match seed.deserialize(name) {
+        match seed.deserialize(StrDeserializer::<DeError>::new(key)) {
             Ok(key) => Ok(Some(key)),
-            Err(mut error) => {
-                error.place = Some(node.place.clone());
-                Err(error.under_key(key, node))
-            }
+            // The error names the key by itself.
+            Err(error) => Err(error.at_place(&node.place)),
         }
     }
 

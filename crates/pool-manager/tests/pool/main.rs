@@ -1,0 +1,6 @@
+//! The pool as its callers see it, against a real PostgreSQL. Every trap that the design names is
+//! a test of its own here.
+
+mod common;
+mod drops;
+mod statements;
