@@ -4,16 +4,23 @@
 # stops and removes.
 #
 #   ROUNDS=5 DURATION=4 CLIENTS=16 CALLS=1000 IDLE=10000 scripts/bench.sh
+#
+# BENCH_QUICK=1 makes one short round on little data: whether it works, not how fast it is.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/postgres.sh
 . scripts/postgres.sh
 
-rounds=${ROUNDS:-5}
-duration=${DURATION:-4}
+quick=${BENCH_QUICK:-}
+rounds=${ROUNDS:-${quick:+1}}
+rounds=${rounds:-5}
+duration=${DURATION:-${quick:+1}}
+duration=${duration:-4}
 clients=${CLIENTS:-16}
-calls=${CALLS:-1000}
-idle=${IDLE:-10000}
+calls=${CALLS:-${quick:+50}}
+calls=${calls:-1000}
+idle=${IDLE:-${quick:+200}}
+idle=${idle:-10000}
 target=${CARGO_TARGET_DIR:-target}
 pool_size=20
 scale=10

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The PHP tests: a syntax check of every PHP file, then PHPUnit against a server of its own
-# (tests/php/bootstrap.php starts it). Arguments go to PHPUnit.
+# The PHP tests: a syntax check of every PHP file, then PHPUnit over TCP and again over a Unix socket,
+# each time against servers of its own (tests/php/bootstrap.php starts them). Arguments go to PHPUnit.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -9,4 +9,7 @@ find examples scripts tests/php -name '*.php' -exec sh -ec '
     for file in "$@"; do
         php -l "$file" >/dev/null || { php -l "$file"; exit 1; }
     done' lint {} +
-exec "${PHPUNIT:-phpunit}" --configuration tests/php/phpunit.xml "$@"
+for listener in tcp unix; do
+    printf '\nPHP tests, connections on %s:\n' "$listener"
+    PGPOOL_TEST_LISTENER=$listener "${PHPUNIT:-phpunit}" --configuration tests/php/phpunit.xml "$@"
+done

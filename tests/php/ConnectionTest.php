@@ -4,12 +4,14 @@ declare(strict_types=1);
 
 namespace RrPgpool\Tests;
 
+use PHPUnit\Framework\Attributes\DataProvider;
 use RrPgpool\Example\GoridgeClient;
 use RrPgpool\Example\GoridgeException;
 
 final class ConnectionTest extends PgpoolTestCase
 {
     /** @dataProvider addresses */
+    #[DataProvider('addresses')]
     public function testAnswersOnTcpAndUnixSockets(string $listener, int $codec): void
     {
         $address = $listener === 'tcp' ? Servers::tcp() : Servers::unix();
@@ -30,6 +32,7 @@ final class ConnectionTest extends PgpoolTestCase
     }
 
     /** @dataProvider wrongMethods */
+    #[DataProvider('wrongMethods')]
     public function testSaysWhatIsWrongWithAMethodAndKeepsTheConnection(string $method, string $text): void
     {
         try {
@@ -73,6 +76,7 @@ final class ConnectionTest extends PgpoolTestCase
     }
 
     /** @dataProvider codecs */
+    #[DataProvider('codecs')]
     public function testCallsWithoutFieldsUseTheDefaults(int $codec): void
     {
         $reply = $this->connect($codec)->call('pgpool.HealthCheck');

@@ -26,7 +26,7 @@ abstract class PgpoolTestCase extends TestCase
 
     protected function connect(int $codec = GoridgeClient::JSON): GoridgeClient
     {
-        return new GoridgeClient(Servers::tcp(), $codec, 30.0);
+        return new GoridgeClient(Servers::address(), $codec, 30.0);
     }
 
     /** @return array<string, array{int}> */

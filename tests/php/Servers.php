@@ -40,6 +40,12 @@ final class Servers
         });
     }
 
+    /** Where a test connects that does not care: on TCP, or what PGPOOL_TEST_LISTENER says. */
+    public static function address(): string
+    {
+        return getenv('PGPOOL_TEST_LISTENER') === 'unix' ? self::$unix : self::$tcp;
+    }
+
     /** The address of the server that listens on TCP. */
     public static function tcp(): string
     {

@@ -2,5 +2,8 @@
 //! a test of its own here.
 
 mod common;
+mod cancel;
 mod drops;
+mod idle;
+mod queue;
 mod statements;

@@ -1,7 +1,7 @@
 //! Prepared statements: evicted, dropped behind our back, out of date after a migration.
 
 use pool_manager::config::BackendConfig;
-use pool_manager::{DatabasePool, Discard, HeldConnections, Statement};
+use pool_manager::{DatabasePool, Discard, Statement};
 use test_support::TestDatabase;
 
 use crate::common::*;
@@ -219,5 +219,4 @@ async fn wrong_arguments_leave_the_connection_in_step() {
     let nul = pool.execute(&Statement::new("SELECT '\0'", &[]), &mut Discard).await;
     assert_error(&nul, "22023", "NUL");
     assert_eq!(settled(&pool).await.total_connections, 1);
-    drop(HeldConnections::default());
 }

@@ -143,8 +143,13 @@ async fn hostile_frames_end_at_most_their_own_connection() {
         bad.send_bytes(&bytes).await.unwrap();
         let answer = bad.recv().await;
         match name {
-            "no codec flag" | "method not utf-8" => {
+            "no codec flag" => {
                 assert!(answer.unwrap().is_error(), "{name}");
+                ok(bad.execute("SELECT 1", json!([])).await);
+            }
+            "method not utf-8" => {
+                // Echoed as it came, which the client here does not like; it read the whole frame.
+                assert!(matches!(answer, Err(RpcFault::Protocol(_))), "{name}: {answer:?}");
                 ok(bad.execute("SELECT 1", json!([])).await);
             }
             _ => assert!(

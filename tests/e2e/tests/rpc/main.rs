@@ -2,5 +2,12 @@
 //! all tests share one throw-away cluster.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod args;
+mod concurrency;
+mod errors;
 mod frames;
+mod limits;
+mod refusals;
 mod requests;
+mod results;
+mod settings;
