@@ -2,52 +2,56 @@
 .DEFAULT_GOAL := help
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 CARGO ?= cargo
+PHP_SOURCES := examples scripts tests/php
 
 .PHONY: help
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: ## Install what is missing, build, run a throw-away server and a PHP script through it
+demo: ## Install what is missing, build, and show SQL from PHP through a throw-away PostgreSQL
 	@sh scripts/check-rust.sh
 	@sh scripts/install-deps.sh compiler postgres php
 	@sh scripts/demo.sh
 
 .PHONY: test
-test: ## Install what tests need, then check formatting, lints, and run the Rust and PHP tests
+test: ## Install what tests need and run everything: formatting, lints, Rust tests, PHP tests
 	@sh scripts/check-rust.sh tools
 	@sh scripts/install-deps.sh compiler postgres php-test
-	$(MAKE) --no-print-directory lint
-	$(CARGO) test --workspace
-	sh scripts/test-php.sh
-
-.PHONY: check
-check: ## Type-check everything: the quickest answer while editing
-	$(CARGO) check --workspace --all-targets
-
-.PHONY: lint
-lint: ## Check formatting, and lints with warnings denied
-	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets -- -D warnings
-
-.PHONY: fmt
-fmt: ## Format the Rust code
-	$(CARGO) fmt --all
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory test-rust
+	@$(MAKE) --no-print-directory test-php
 
 .PHONY: test-rust
 test-rust: ## Run the Rust tests only
 	$(CARGO) test --workspace
 
 .PHONY: test-php
-test-php: ## Run the PHP tests only
+test-php: ## Run the PHP tests only, over TCP and over a Unix socket
 	sh scripts/test-php.sh
 
+.PHONY: check
+check: ## Type-check all Rust code: the quickest answer while editing
+	$(CARGO) check --workspace --all-targets
+
+.PHONY: lint
+lint: ## Check formatting and lints, warnings denied; PHP too where phpcs is installed
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	@if command -v phpcs >/dev/null; then \
+		echo "phpcs --standard=PSR12 $(PHP_SOURCES)"; phpcs --standard=PSR12 $(PHP_SOURCES); \
+	fi
+
+.PHONY: fmt
+fmt: ## Format the Rust code
+	$(CARGO) fmt --all
+
 .PHONY: bench
-bench: ## Measure against pgbouncer and PDO; prints the table for docs/benchmarks.md
+bench: ## Measure beside pgbouncer and PDO, print tables for docs/benchmarks.md (BENCH_QUICK=1: a trial)
 	@sh scripts/check-rust.sh
 	@sh scripts/install-deps.sh compiler postgres php-test bench
 	@bash scripts/bench.sh
 
 .PHONY: clean
-clean: ## Remove everything built, the tests' template cluster included
+clean: ## Remove everything that was built, the tests' template cluster included
 	$(CARGO) clean

@@ -104,7 +104,8 @@ loadgen_run() {
     sample "${prefix}_errors" "$(json_field errors <<<"$output")"
 }
 
-# start_pool NAME ADDRESS: sets pool_pid; false when it does not become healthy.
+# start_pool NAME ADDRESS HOST: sets pool_pid; false when it does not become healthy. HOST is where
+# PostgreSQL is: an address, or the directory of its socket.
 start_pool() {
     cat >"$dir/$1.yaml" <<YAML
 version: '3'
@@ -117,7 +118,7 @@ pgpool:
     grace: 100ms
   backends:
     primary:
-      dsn: postgres://app:secret@127.0.0.1:$pg_port/app
+      dsn: host=$3 port=$pg_port user=app password=secret dbname=app
       pool:
         max_connections: $pool_size
 YAML
@@ -136,7 +137,7 @@ YAML
 start_tcp_pool() { # NAME: sets pool_pid and tcp_address
     for _ in 1 2 3 4 5; do
         tcp_address=tcp://127.0.0.1:$(pg_random_port)
-        if start_pool "$1" "$tcp_address" && kill -0 "$pool_pid"; then return 0; fi
+        if start_pool "$1" "$tcp_address" 127.0.0.1 && kill -0 "$pool_pid"; then return 0; fi
     done
     return 1
 }
@@ -237,6 +238,7 @@ MARKDOWN
     cat <<MARKDOWN
 
 Warm: the same statement text every time; cold: a new text every time. The goal is at most 0.5 warm.
+In each row both ways reach PostgreSQL by the same means, TCP or a Unix socket; turns of 20 calls each.
 A PDO statement that is prepared once and reused takes $(median pdo_tcp_reused) us (TCP), $(median pdo_unix_reused) us (Unix socket).
 
 ### $idle idle RPC connections
@@ -271,7 +273,7 @@ PGPASSWORD=secret "$pgbench" -h 127.0.0.1 -p "$pg_port" -U app -i -q -s "$scale"
 
 start_pgbouncer
 unix_address=unix://$dir/pgpool.sock
-start_pool unix "$unix_address"
+start_pool unix "$unix_address" "$dir"
 unix_pid=$pool_pid
 start_tcp_pool tcp
 main_address=$tcp_address

@@ -1,14 +1,14 @@
 #!/bin/sh
 # Installs what the named groups need and the machine lacks, through the system's own package
-# manager. Says every command before it runs it. It never upgrades what is there, never starts a
-# service, and never touches the Rust toolchain.
+# manager. Says every command before it runs it. It never upgrades what is there, never leaves a
+# service running that was not, and never touches the Rust toolchain.
 #
 #   scripts/install-deps.sh GROUP...
 #   groups: compiler postgres php php-test bench
 set -eu
 
-say() { printf '%s\n' "deps: $*"; }
-fail() { printf '%s\n' "deps: $*" >&2; exit 1; }
+say() { printf 'deps: %s\n' "$*"; }
+fail() { printf 'deps: %s\n' "$*" >&2; exit 1; }
 has() { command -v "$1" >/dev/null 2>&1; }
 
 # shellcheck source=scripts/postgres.sh
@@ -16,11 +16,12 @@ has() { command -v "$1" >/dev/null 2>&1; }
 
 # Whether the extension types that the tests use can be created.
 has_contrib() {
+    bin=$(pg_find_bin) || return 1
     for file in /usr/share/postgresql/*/extension/ltree.control \
         /usr/share/postgresql*/extension/ltree.control \
-        /usr/pgsql-*/share/extension/ltree.control \
-        "$(pg_find_bin)"/../share/postgresql*/extension/ltree.control \
-        "$(pg_find_bin)"/../share/extension/ltree.control; do
+        /usr/share/pgsql/extension/ltree.control \
+        "$bin"/../share/extension/ltree.control \
+        "$bin"/../share/postgresql*/extension/ltree.control; do
         [ -f "$file" ] && return 0
     done
     return 1
@@ -29,17 +30,17 @@ has_contrib() {
 has_php() { has php && php -r 'exit(PHP_VERSION_ID >= 80100 ? 0 : 1);'; }
 has_php_module() { has php && php -m | grep -qix "$1"; }
 
-# Prints the abstract names of what is missing for one group.
+# Prints what is missing for one group, by names of our own.
 missing() {
     case "$1" in
         compiler) has cc || echo compiler ;;
-        postgres) { pg_find_bin >/dev/null && has_contrib; } || echo postgres ;;
+        postgres) has_contrib || echo postgres ;;
         php) has_php || echo php ;;
         php-test)
             has_php || echo php
             has_php_module pdo_pgsql || echo php-pgsql
             has_php_module msgpack || echo php-msgpack
-            has phpunit || echo phpunit
+            has "${PHPUNIT:-phpunit}" || echo phpunit
             ;;
         bench)
             { has pgbench || [ -x "$(pg_find_bin)/pgbench" ]; } || echo postgres
@@ -49,19 +50,12 @@ missing() {
     esac
 }
 
-manager() {
-    for name in apt-get dnf apk brew; do
-        if has "$name"; then echo "$name"; return; fi
-    done
-    echo none
-}
-
 # Alpine carries the version in the names of PHP's packages.
 alpine_php() { apk search -q 'php8?' | sort -V | tail -n 1; }
 
-# The package that brings one of the names above.
-package() {
-    case "$1:$2" in
+# Prints the packages that bring one of those names; the name itself where nothing is said.
+packages_for() {
+    case "$manager:$1" in
         apt-get:compiler) echo gcc libc6-dev ;;
         apt-get:postgres) echo postgresql ;;
         apt-get:php) echo php-cli ;;
@@ -74,14 +68,17 @@ package() {
         apk:php) echo "$(alpine_php) $(alpine_php)-phar" ;;
         apk:php-pgsql) echo "$(alpine_php)-pdo_pgsql" ;;
         apk:php-msgpack) echo "$(alpine_php)-pecl-msgpack" ;;
-        brew:compiler) fail "install the command line tools: xcode-select --install" ;;
+        brew:compiler) fail "the command line tools are missing: xcode-select --install" ;;
         brew:postgres) echo postgresql ;;
         brew:php-pgsql) fail "PHP lacks pdo_pgsql: brew reinstall php" ;;
         brew:php-msgpack) fail "PHP lacks msgpack: pecl install msgpack" ;;
-        *) echo "$2" ;;
+        dnf:phpunit | apk:phpunit)
+            fail "PHPUnit is missing: get phpunit.phar from https://phpunit.de and set PHPUNIT to it" ;;
+        *) echo "$1" ;;
     esac
 }
 
+# Runs a command with root's rights, after saying it.
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then
         say "running: $*"
@@ -94,52 +91,70 @@ as_root() {
     fi
 }
 
-# Debian creates and starts a cluster with the server package unless told otherwise; the tests and
-# the demo start clusters of their own, and nobody asked for another server on this machine.
+# Debian's server package makes a cluster and starts it unless told otherwise. The tests and the
+# demo have clusters of their own, and nobody asked for one more server on this machine.
 keep_debian_from_starting_a_cluster() {
     conf=/etc/postgresql-common/createcluster.conf
-    if [ ! -e "$conf" ]; then
-        say "$conf: create_main_cluster = false (no server is started by the installation)"
-        as_root mkdir -p /etc/postgresql-common
-        as_root sh -c "echo 'create_main_cluster = false' >$conf"
-    fi
+    [ ! -e "$conf" ] || return 0
+    as_root mkdir -p "$(dirname "$conf")"
+    as_root sh -c "echo 'create_main_cluster = false' >$conf"
+}
+
+refresh() {
+    case "$manager" in
+        apt-get) as_root apt-get update -q ;;
+        apk) as_root apk update -q ;;
+    esac
 }
 
 install_packages() {
-    case "$(manager)" in
+    case "$manager" in
         apt-get)
             case " $* " in *" postgresql "*) keep_debian_from_starting_a_cluster ;; esac
-            as_root apt-get update -q
             as_root env DEBIAN_FRONTEND=noninteractive \
                 apt-get install -q -y --no-install-recommends "$@"
+            # Debian starts this one, too; the benchmark starts its own.
+            case " $* " in *" pgbouncer "*)
+                [ ! -d /run/systemd/system ] || as_root systemctl disable --now pgbouncer ;;
+            esac
             ;;
         dnf) as_root dnf install -y "$@" ;;
         apk) as_root apk add "$@" ;;
         brew) say "running: brew install $*"; brew install "$@" ;;
-        *) fail "no apt-get, dnf, apk or brew here; install by hand: $*" ;;
     esac
 }
 
 [ "$#" -gt 0 ] || fail "say which groups: compiler postgres php php-test bench"
 wanted=""
 for group in "$@"; do
-    wanted="$wanted $(missing "$group")"
+    names=$(missing "$group")
+    wanted="$wanted $names"
 done
-# shellcheck disable=SC2086 # words are wanted
+# shellcheck disable=SC2086 # these are words
 wanted=$(printf '%s\n' $wanted | sort -u)
 if [ -z "$wanted" ]; then
     say "everything for $* is installed"
     exit 0
 fi
+# shellcheck disable=SC2086
+say "missing:" $wanted
+manager=""
+for name in apt-get dnf apk brew; do
+    if has "$name"; then manager=$name; break; fi
+done
+# shellcheck disable=SC2086
+[ -n "$manager" ] || fail "no apt-get, dnf, apk or brew here; install by hand:" $wanted
+refresh
 packages=""
 for name in $wanted; do
-    packages="$packages $(package "$(manager)" "$name")"
+    found=$(packages_for "$name")
+    packages="$packages $found"
 done
-say "missing: $(echo $wanted); installing:$packages"
-# shellcheck disable=SC2086 # words are wanted
+# shellcheck disable=SC2086
 install_packages $packages
 for group in "$@"; do
     left=$(missing "$group")
-    [ -z "$left" ] || fail "still missing after the installation: $(echo $left)"
+    # shellcheck disable=SC2086
+    [ -z "$left" ] || fail "still missing after the installation:" $left
 done
-say "done"
+say "everything for $* is installed now"

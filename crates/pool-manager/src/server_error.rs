@@ -85,6 +85,9 @@ impl fmt::Debug for SqlState {
     }
 }
 
+/// Stands for the message of an error that has none, or that is larger than a message may be.
+const NO_MESSAGE: &str = "the server reported an error whose text is missing or too large";
+
 /// An ErrorResponse of the server. Field meanings: PostgreSQL documentation,
 /// "Error and Notice Message Fields".
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,6 +159,10 @@ impl ServerError {
             }
         }
         error.severity = fixed.or(localised).unwrap_or_else(|| "ERROR".to_owned());
+        if error.message.is_empty() {
+            // An empty text would read as "no error" to callers.
+            error.message = NO_MESSAGE.to_owned();
+        }
         error
     }
 

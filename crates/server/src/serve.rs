@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use crate::config::{ByteSize, Config};
 use crate::rpc::{BoundListener, ListenError, Service, ServiceOptions};
 
-/// How long closing the pools may take after the grace.
+/// How long rolling back may take after the grace, and then closing the pools.
 const CLOSE_LIMIT: Duration = Duration::from_millis(500);
 /// How often a draining server looks whether anybody is left.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
@@ -100,7 +100,10 @@ impl Server {
             () = stop_now => tracing::info!("ended by a second signal"),
         }
         stop_listening.send_replace(true);
-        service.held.end_all().await;
+        // A server that does not answer rolls back when its connections are closed.
+        if tokio::time::timeout(CLOSE_LIMIT, service.held.end_all()).await.is_err() {
+            tracing::warn!("some transactions were not rolled back within {CLOSE_LIMIT:?}");
+        }
         if let Some(clients) = clients {
             clients.abort();
             let _ = clients.await;

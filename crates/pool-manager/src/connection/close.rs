@@ -18,9 +18,13 @@ const CANCEL_PATIENCE: Duration = Duration::from_millis(100);
 /// Closes a connection: cancels what still runs on it, says goodbye, and waits for the server's
 /// end of file. The pool's slot is given back on return, by dropping the connection.
 pub(crate) async fn close(mut connection: ServerConnection) {
-    let busy = !connection.link.at_rest() && !connection.link.is_dead();
+    let busy = connection.link.may_be_running();
     let target = connection.cancel.clone();
     let goodbye = async {
+        if busy && connection.link.is_dead() {
+            let _ = target.cancel().await;
+            return;
+        }
         let mut end = pin!(connection.link.terminate());
         if busy {
             cancel_until(end.as_mut(), &target).await;

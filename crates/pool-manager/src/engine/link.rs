@@ -49,6 +49,8 @@ pub(crate) struct Link<S> {
     owed: u32,
     needs_flush: bool,
     dead: bool,
+    /// The end came from the server, not from the network between us.
+    ended_by_server: bool,
     status: TransactionStatus,
     parameters: BTreeMap<String, String>,
     parameter_changes: u64,
@@ -69,6 +71,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             owed: 0,
             needs_flush: false,
             dead: false,
+            ended_by_server: false,
             status: TransactionStatus::Idle,
             parameters,
             parameter_changes: 0,
@@ -126,6 +129,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// Whether the server or the network ended it.
     pub(crate) fn is_dead(&self) -> bool {
         self.dead
+    }
+
+    /// Whether the server may still be working for this connection: also after the network has
+    /// lost it, which the server notices only when it next writes.
+    pub(crate) fn may_be_running(&self) -> bool {
+        self.owed > 0 && !self.ended_by_server
     }
 
     /// Queues messages. From here on the connection is busy until their replies were read.
@@ -331,6 +340,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             },
             Poll::Ready(Ok(0)) => {
                 self.dead = true;
+                self.ended_by_server = true;
                 Poll::Ready(Err(LinkError::Closed(self.last_fatal.take())))
             }
             Poll::Ready(Ok(_)) => Poll::Ready(Ok(())),
@@ -341,7 +351,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     fn fail(&mut self, error: io::Error) -> LinkError {
         self.dead = true;
         match self.last_fatal.take() {
-            Some(fatal) => LinkError::Closed(Some(fatal)),
+            Some(fatal) => {
+                self.ended_by_server = true;
+                LinkError::Closed(Some(fatal))
+            }
             None => LinkError::Io(error),
         }
     }

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use pool_manager::PoolStats;
+use pool_manager::config::MaxHeld;
 use test_support::{FaultyLink, StopMode, TestCluster};
 use tokio::time::sleep;
 
@@ -136,6 +137,7 @@ async fn lazy_connect_opens_nothing_before_the_first_caller() {
 async fn connections_idle_for_too_long_are_closed_down_to_the_minimum() {
     let database = database().await;
     let pool = pool_with(&database, 5, |config| {
+        config.pool.max_held = MaxHeld::Count(5);
         config.pool.min_connections = Some(1);
         config.pool.max_idle_time = millis(400);
     });

@@ -1,9 +1,15 @@
 //! The pool as its callers see it, against a real PostgreSQL. Every trap that the design names is
 //! a test of its own here.
 
-mod common;
 mod cancel;
+mod classes;
+mod commit;
+mod common;
 mod drops;
+mod held;
 mod idle;
 mod queue;
+mod reset;
+mod reset_slips;
+mod settings;
 mod statements;

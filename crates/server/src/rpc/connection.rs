@@ -23,6 +23,8 @@ use super::service::Service;
 
 /// Room made for reading when nothing is known about the frame to come.
 const READ_CHUNK: usize = 4 * 1024;
+/// Bytes that may wait unserved in our buffer while as many calls run as may run.
+const READ_AHEAD: usize = READ_CHUNK;
 /// Most that is made room for at once; a large frame grows the buffer as it arrives.
 const MAX_READ_CHUNK: usize = 1024 * 1024;
 
@@ -123,12 +125,17 @@ impl Connection {
     ) -> Poll<Result<std::convert::Infallible, ConnectionEnd>> {
         loop {
             self.start_calls()?;
-            let finished = self.poll_calls(cx);
+            let taken = self.in_flight();
+            self.poll_calls(cx);
             self.poll_write(cx)?;
-            if finished {
+            if self.in_flight() < taken {
+                // Room for requests, and some may lie in the buffer already.
                 continue;
             }
-            if self.in_flight() >= self.service.options.max_in_flight {
+            // A little is read even when there is no room: that is how it shows that the client
+            // has gone.
+            let is_full = taken >= self.service.options.max_in_flight;
+            if is_full && self.incoming.len() >= READ_AHEAD {
                 return Poll::Pending;
             }
             ready!(self.poll_read(cx))?;
@@ -158,14 +165,11 @@ impl Connection {
         }
     }
 
-    /// Collects finished calls. `true`: room for more requests.
-    fn poll_calls(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut finished = false;
+    /// Collects the replies of finished calls.
+    fn poll_calls(&mut self, cx: &mut Context<'_>) {
         while let Poll::Ready(Some(reply)) = Pin::new(&mut self.calls).poll_next(cx) {
             self.replies.push_back(reply);
-            finished = true;
         }
-        finished
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<(), ConnectionEnd> {

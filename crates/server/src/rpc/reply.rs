@@ -5,7 +5,8 @@ use goridge_framing::{Codec, ReplyFrame, RpcFrame, WriteError};
 use pool_manager::{Error, ServerError, SqlState};
 use serde::Serialize;
 
-/// Kept free behind a result for the fields that follow it and for the end of the document.
+/// Kept free behind a result for the fields that follow it and for the end of the document; of
+/// small frames no more than a quarter.
 const TAIL_ROOM: usize = 4 * 1024;
 
 /// A reply under construction. Whatever goes wrong while it is built, a reply comes out.
@@ -13,6 +14,9 @@ pub(super) struct Reply<'a> {
     out: &'a mut Vec<u8>,
     frame: ReplyFrame,
     codec: Codec,
+    /// Length that the output may grow to.
+    room: usize,
+    /// Length that it may grow to with the rows of a result.
     limit: usize,
     max_frame_size: usize,
     body: Option<MapWriter>,
@@ -64,14 +68,16 @@ impl<'a> Reply<'a> {
         max_frame_size: usize,
     ) -> Self {
         let frame = ReplyFrame::begin(out, codec.flag(), request.seq, request.method_bytes());
-        let limit = frame.out_limit(max_frame_size).saturating_sub(TAIL_ROOM);
-        let mut reply = Self { out, frame, codec, limit, max_frame_size, body: None, broken: None };
+        let room = frame.out_limit(max_frame_size);
+        let limit = room.saturating_sub(TAIL_ROOM.min(max_frame_size / 4));
+        let (body, broken) = (None, None);
+        let mut reply = Self { out, frame, codec, room, limit, max_frame_size, body, broken };
         reply.open();
         reply
     }
 
     fn open(&mut self) {
-        match MapWriter::begin(self.out, self.codec, self.limit + TAIL_ROOM) {
+        match MapWriter::begin(self.out, self.codec, self.room) {
             Ok(body) => self.body = Some(body),
             Err(error) => self.broken = Some(error),
         }

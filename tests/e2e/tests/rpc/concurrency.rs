@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use e2e::{Setup, eventually, ok};
 use serde_json::{Value, json};
 use test_support::RpcClient;
+use test_support::rpc::{JSON, RpcFrame};
 
 /// Waits for an advisory lock that a test holds: a statement that runs until it is let go.
 const BLOCKED: &str = "SELECT pg_advisory_xact_lock(7)";
@@ -112,6 +113,33 @@ async fn a_client_that_does_not_read_stops_nobody_else() {
         assert!(sent.remove(&seq));
         assert_eq!(reply["rows"][0]["v"].as_str().unwrap().len(), 4_000_000);
     }
+}
+
+#[tokio::test]
+async fn requests_that_waited_behind_an_unread_reply_are_served_too() {
+    let setup = Setup::with(&json!({"rpc": {"max_in_flight": 2}})).await;
+    let mut client = setup.client().await;
+    let large = execute("SELECT repeat('x', 4000000) AS v");
+    // All at once, so that those beyond the second lie in the server's buffer.
+    let mut bytes = Vec::new();
+    for seq in 1..=6 {
+        let body = large.to_string();
+        bytes.extend(RpcFrame::request(seq, "pgpool.Execute", JSON, body.as_bytes()).encode());
+    }
+    client.send_bytes(&bytes).await.unwrap();
+    // Not read before both replies fill the sockets' buffers.
+    eventually("two were executed", || async {
+        let stats = setup.client().await.call("PoolStats", json!({})).await.unwrap();
+        stats["stats"]["primary"]["query_count"] == 2
+    })
+    .await;
+    let mut answered = BTreeSet::new();
+    for _ in 0..6 {
+        let (seq, reply) = client.recv_json().await.unwrap();
+        assert_eq!(reply["rows_affected"], 1, "{seq}");
+        answered.insert(seq);
+    }
+    assert_eq!(answered.len(), 6);
 }
 
 #[tokio::test]

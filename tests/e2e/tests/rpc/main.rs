@@ -4,10 +4,16 @@
 
 mod args;
 mod concurrency;
+mod disconnects;
 mod errors;
+mod expiry;
+mod failures;
 mod frames;
 mod limits;
+mod observation;
 mod refusals;
 mod requests;
 mod results;
+mod sessions;
 mod settings;
+mod transactions;

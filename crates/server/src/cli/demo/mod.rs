@@ -82,6 +82,7 @@ async fn demo(mut config: Config) -> Result<(), DemoError> {
     Ok(())
 }
 
+/// Says where everything is. scripts/demo.sh waits for the last line.
 fn announce(cluster: &Cluster, server: &Server) {
     let address = server.address().unwrap_or_default();
     let program = std::env::args().next().map_or("rr-pgpool".to_owned(), |word| quoted(&word));

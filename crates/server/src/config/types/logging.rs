@@ -12,9 +12,9 @@ pub struct LoggingConfig {
     pub level: LogLevel,
     /// Statements that take long.
     pub slow_query: SlowQueryConfig,
-    /// Log every statement, at level debug.
+    /// Log every statement, with its constants masked.
     pub log_queries: bool,
-    /// Log the values of parameters with the statements; they may be secrets.
+    /// Log constants and parameters with the statements; they may be secrets.
     pub log_params: bool,
 }
 

@@ -1,7 +1,7 @@
 //! `pgpool.PoolStats`.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use pool_manager::{Error, PRIMARY, PoolStats, SqlState};
 use serde::Serialize;
@@ -73,15 +73,16 @@ impl DatabaseStats {
             slow_query_count: stats.slow_query_count,
             health_checks_passed: stats.health_checks_passed,
             health_checks_failed: stats.health_checks_failed,
-            // Go's zero time, as the plugin sends it before the first check.
-            last_health_check: rfc3339(stats.last_health_check.unwrap_or(GO_ZERO_TIME)),
+            last_health_check: stats
+                .last_health_check
+                .map_or_else(|| NEVER_CHECKED.to_owned(), rfc3339),
             last_error: stats.last_error,
         }
     }
 }
 
-/// Stands for "never"; printed as `0001-01-01T00:00:00Z`.
-const GO_ZERO_TIME: SystemTime = SystemTime::UNIX_EPOCH;
+/// Before the first check: Go's zero time, which Go and PHP clients read as "never".
+const NEVER_CHECKED: &str = "0001-01-01T00:00:00Z";
 
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
