@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the release, starts `rr-pgpool demo` (a throw-away PostgreSQL with sample data behind an RPC
+# Builds rr-pgpool, starts `rr-pgpool demo` (a throw-away PostgreSQL with sample data behind an RPC
 # server, on PGPOOL_RPC or the default port), runs a few commands and examples/php/demo.php through
 # it, and stops everything. It leaves nothing behind but what cargo built.
 set -eu
@@ -9,9 +9,10 @@ say() { printf '\ndemo: %s\n' "$*"; }
 
 PGPOOL_RPC=${PGPOOL_RPC:-tcp://127.0.0.1:6002}
 export PGPOOL_RPC
-say "building rr-pgpool, which takes some minutes the first time"
-cargo build --release --package rr-pgpool
-binary=${CARGO_TARGET_DIR:-target}/release/rr-pgpool
+# Not the release: that takes several times as long, and nothing is measured here.
+say "building rr-pgpool, which takes a minute or two the first time"
+cargo build --package rr-pgpool
+binary=${CARGO_TARGET_DIR:-target}/debug/rr-pgpool
 
 say "starting \`rr-pgpool demo\`: a throw-away PostgreSQL and an RPC server on $PGPOOL_RPC"
 log=$(mktemp "${TMPDIR:-/tmp}/rr-pgpool-demo-log.XXXXXX")
@@ -51,4 +52,5 @@ show "rr-pgpool stats"
 say "done; stopping the server and removing its PostgreSQL"
 stop
 trap - EXIT
-printf '\n%s\n%s\n' "To try it yourself:" "  $binary demo"
+printf '%s\n' "" "To try it yourself:" "  $binary demo" \
+    "To build the one to use:" "  cargo build --release --package rr-pgpool"
