@@ -216,6 +216,12 @@ impl Exposure {
         }
     }
 
+    /// What to say of a statement that was cut off by us, unless it cannot have taken effect.
+    pub(crate) fn cut_off(self) -> Option<Error> {
+        let harmless = self.in_transaction || self.read_only;
+        (!harmless).then_some(Error::OutcomeUnknown { what: self.what })
+    }
+
     /// Translates a failed execution for the caller.
     pub(crate) fn explain(self, error: ExecuteError) -> Error {
         match error {

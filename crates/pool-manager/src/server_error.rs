@@ -85,6 +85,8 @@ impl fmt::Debug for SqlState {
     }
 }
 
+/// Longest part of a field that is kept, bytes: errors are copied, counted and sent on.
+const MAX_FIELD: usize = 64 * 1024;
 /// Stands for the message of an error that has none, or that is larger than a message may be.
 const NO_MESSAGE: &str = "the server reported an error whose text is missing or too large";
 
@@ -141,6 +143,7 @@ impl ServerError {
         let (mut localised, mut fixed) = (None, None);
         for field in body.split(|b| *b == 0) {
             let Some((kind, value)) = field.split_first() else { continue };
+            let value = value.get(..MAX_FIELD).unwrap_or(value);
             let value = String::from_utf8_lossy(value).into_owned();
             match kind {
                 b'S' => localised = Some(value),
@@ -192,6 +195,13 @@ mod tests {
         assert_eq!(error.message, "boom");
         assert_eq!(error.position, Some(7));
         assert_eq!(error.constraint.as_deref(), Some("users_pkey"));
+    }
+
+    #[test]
+    fn a_huge_text_is_cut() {
+        let body = [&b"C22012\0M"[..], &vec![b'x'; 2 * MAX_FIELD], b"\0\0"].concat();
+        let error = ServerError::from_body(&body);
+        assert_eq!((error.message.len(), error.code.as_str()), (MAX_FIELD, "22012"));
     }
 
     #[test]

@@ -114,7 +114,7 @@ impl Pool {
         result.map_err(|error| before_statement().explain(error))
     }
 
-    fn limit(&self, limit: TimeLimit) -> Option<Duration> {
+    pub(crate) fn limit(&self, limit: TimeLimit) -> Option<Duration> {
         match limit {
             TimeLimit::Configured => self.options().behavior.query_timeout.limit(),
             TimeLimit::None => None,
@@ -138,6 +138,13 @@ fn exposure(status: TransactionStatus, class: &Classification, simple: bool) -> 
             _ => "the statement",
         },
     }
+}
+
+/// What a caller is told whose statement on a held connection was cut off in the middle, when it
+/// may have taken effect; `None` when it cannot have.
+pub(crate) fn cut_off(checkout: &Checkout, statement: &Statement<'_>) -> Option<Error> {
+    let class = checkout.pool().classify(statement.sql);
+    exposure(checkout.status(), &class, statement.simple).cut_off()
 }
 
 /// For what is sent before the statement itself: losing it harms nobody.
@@ -223,7 +230,8 @@ pub(crate) async fn run_held(
         && checkout.at_rest()
     {
         // A failure here leaves a session whose settings are not known.
-        let restore = checkout.restore_settings(restore, pool.types());
+        let ended = class.transaction != TransactionControl::None;
+        let restore = checkout.restore_settings(restore, ended, pool.types());
         if pool.within_limit(statement.limit, restore).await.is_err() {
             checkout.mark_dirty();
         }

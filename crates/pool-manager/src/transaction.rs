@@ -1,13 +1,18 @@
 //! Transactions and sessions: connections that a caller holds over several statements.
 
 use std::fmt::Write;
+use std::time::Duration;
 
-use crate::connection::{CommandTag, Ended, ResultSink, Settings};
+use tokio::time::timeout;
+
+use crate::connection::{CommandTag, Discard, Ended, ResultSink, Settings};
 use crate::engine::TransactionStatus;
 use crate::error::Error;
 use crate::pool::{Checkout, Pool};
+use crate::rows::{QueryRow, QueryRows, RowCollector};
 use crate::server_error::SqlState;
-use crate::statement::{Statement, TimeLimit, commit_became_rollback, run_held};
+use crate::statement::{Statement, TimeLimit, commit_became_rollback, cut_off, run_held};
+use crate::values::Arg;
 
 /// PostgreSQL's isolation levels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +83,32 @@ impl TransactionOptions {
     }
 }
 
+/// The short forms of `execute`, the same for both kinds of held connection.
+macro_rules! short_forms {
+    () => {
+        /// Executes a statement, throwing its rows away.
+        pub async fn exec(&mut self, sql: &str, args: &[Arg]) -> Result<CommandTag, Error> {
+            self.execute(&Statement::new(sql, args), &mut Discard).await
+        }
+
+        /// Executes a statement and collects its rows.
+        pub async fn query(&mut self, sql: &str, args: &[Arg]) -> Result<QueryRows, Error> {
+            let mut rows = RowCollector::new(self.pool().options().max_message);
+            let tag = self.execute(&Statement::new(sql, args), &mut rows).await?;
+            Ok(rows.finish(tag))
+        }
+
+        /// Executes a statement and returns its first row, `None` when there is none.
+        pub async fn query_row(
+            &mut self,
+            sql: &str,
+            args: &[Arg],
+        ) -> Result<Option<QueryRow>, Error> {
+            Ok(self.query(sql, args).await?.into_iter().next())
+        }
+    };
+}
+
 /// An open transaction. Dropped without [`commit`](Self::commit), it is rolled back by closing
 /// its connection.
 pub struct Transaction {
@@ -85,11 +116,13 @@ pub struct Transaction {
 }
 
 impl Transaction {
+    short_forms!();
+
     pub(crate) async fn begin(pool: &Pool, options: &TransactionOptions) -> Result<Self, Error> {
-        let mut session = Session::begin(pool, &options.settings).await?;
+        let mut checkout = hold(pool, &options.settings).await?;
         let begin_sql = options.begin_sql();
-        pool.within_limit(TimeLimit::Configured, session.checkout.begin(&begin_sql)).await?;
-        Ok(Self { checkout: session.checkout })
+        pool.within_limit(TimeLimit::Configured, checkout.begin(&begin_sql)).await?;
+        Ok(Self { checkout })
     }
 
     /// Executes a statement in the transaction.
@@ -107,10 +140,14 @@ impl Transaction {
     }
 
     /// Commits. `Ok` means that the server said COMMIT; every other answer is an error that
-    /// tells whether it was rolled back or cannot be known.
+    /// tells whether it was rolled back or cannot be known. It cannot when the server has not
+    /// answered after `behavior.query_timeout`.
     pub async fn commit(mut self) -> Result<(), Error> {
         self.check_open()?;
-        match self.checkout.commit().await? {
+        let limit = self.pool().limit(TimeLimit::Configured);
+        // Not cancelled: a COMMIT that waits for a standby would then call itself successful.
+        let ended = timeout(limit.unwrap_or(Duration::MAX), self.checkout.commit()).await;
+        match ended.map_err(|_| Error::OutcomeUnknown { what: "COMMIT" })?? {
             Ended::Committed => Ok(()),
             Ended::RolledBack => Err(commit_became_rollback()),
         }
@@ -146,6 +183,11 @@ impl Transaction {
     pub(crate) fn pool(&self) -> &Pool {
         self.checkout.pool()
     }
+
+    /// What is said of `statement` when it is cut off, if it may have taken effect.
+    pub(crate) fn cut_off(&self, statement: &Statement<'_>) -> Option<Error> {
+        cut_off(&self.checkout, statement)
+    }
 }
 
 /// A connection held without a transaction. Dropped, it is reset and goes back to the pool.
@@ -154,10 +196,11 @@ pub struct Session {
 }
 
 impl Session {
+    short_forms!();
+
     pub(crate) async fn begin(pool: &Pool, settings: &Settings) -> Result<Self, Error> {
-        let mut checkout = pool.acquire_held().await?;
-        let apply = checkout.apply_settings(settings, pool.types());
-        pool.within_limit(TimeLimit::Configured, apply).await?;
+        let mut checkout = hold(pool, settings).await?;
+        pool.within_limit(TimeLimit::Configured, checkout.forget_sequences()).await?;
         Ok(Self { checkout })
     }
 
@@ -186,6 +229,19 @@ impl Session {
     pub(crate) fn pool(&self) -> &Pool {
         self.checkout.pool()
     }
+
+    /// What is said of `statement` when it is cut off, if it may have taken effect.
+    pub(crate) fn cut_off(&self, statement: &Statement<'_>) -> Option<Error> {
+        cut_off(&self.checkout, statement)
+    }
+}
+
+/// A connection to hold, with these settings in force.
+async fn hold(pool: &Pool, settings: &Settings) -> Result<Checkout, Error> {
+    let mut checkout = pool.acquire_held().await?;
+    let apply = checkout.apply_settings(settings, pool.types());
+    pool.within_limit(TimeLimit::Configured, apply).await?;
+    Ok(checkout)
 }
 
 /// What a held connection is like between two calls.

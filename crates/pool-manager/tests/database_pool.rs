@@ -47,17 +47,18 @@ async fn transactions_commit_and_roll_back() {
     let database = database().await;
     let pool = pool(&database, |_| {});
     pool.exec("CREATE TABLE t (id int)", &[]).await.unwrap();
-    let mut sink = pool_manager::Discard;
-    let insert = pool_manager::Statement::new("INSERT INTO t VALUES (1)", &[]);
+    let insert = "INSERT INTO t VALUES (1)";
 
     let mut kept = pool.begin().await.unwrap();
-    kept.execute(&insert, &mut sink).await.unwrap();
+    kept.exec(insert, &[]).await.unwrap();
+    let inside = kept.query_row("SELECT count(*) FROM t", &[]).await.unwrap().unwrap();
+    assert_eq!(inside.get::<i64>(0).unwrap(), 1);
     kept.commit().await.unwrap();
     let mut undone = pool.begin().await.unwrap();
-    undone.execute(&insert, &mut sink).await.unwrap();
+    undone.exec(insert, &[]).await.unwrap();
     undone.rollback().await.unwrap();
     let mut dropped = pool.begin().await.unwrap();
-    dropped.execute(&insert, &mut sink).await.unwrap();
+    dropped.exec(insert, &[]).await.unwrap();
     drop(dropped);
 
     let rows = pool.query("SELECT count(*) FROM t", &[]).await.unwrap();

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use pool_manager::config::BackendConfig;
 use pool_manager::values::Arg;
-use pool_manager::{DatabasePool, Discard, Error, Statement, Transaction};
+use pool_manager::{DatabasePool, Error, Transaction};
 
 /// How long running statements may take when the pool is closed.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
@@ -115,8 +115,7 @@ async fn transfer(
     amount: i64,
 ) -> Result<(), Error> {
     for (owner, change) in [(from, -amount), (to, amount)] {
-        let args = [text(owner), Arg::Int(change)];
-        transaction.execute(&Statement::new(ADD, &args), &mut Discard).await?;
+        transaction.exec(ADD, &[text(owner), Arg::Int(change)]).await?;
     }
     Ok(())
 }
@@ -125,7 +124,7 @@ async fn transfer(
 async fn session(pool: &DatabasePool) -> Result<(), Error> {
     let mut session = pool.acquire().await?;
     for sql in ["CREATE TEMP TABLE basket (item text)", "INSERT INTO basket VALUES ('apple')"] {
-        session.execute(&Statement::new(sql, &[]), &mut Discard).await?;
+        session.exec(sql, &[]).await?;
     }
     session.end().await?;
     // The connection went back to the pool without the table.

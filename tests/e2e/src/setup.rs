@@ -37,9 +37,7 @@ impl Setup {
         self.server.client().await
     }
 
-    /// How many backends work for the server now, beside its housekeeping and the counting itself:
-    /// those whose current or last statement satisfies `filter`, as in
-    /// [`TestDatabase::count_backends`].
+    /// How many backends of the database satisfy `filter`, as in [`TestDatabase::count_backends`].
     pub async fn count(&self, filter: &str) -> i64 {
         self.db.count_backends(filter).await
     }

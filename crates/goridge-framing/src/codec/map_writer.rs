@@ -105,7 +105,7 @@ impl MapWriter {
         let array = self.array.ok_or(WriteError::OutOfOrder)?;
         let count = array.count.checked_add(1).ok_or(WriteError::TooMany)?;
         let (codec, syntax) = (self.codec, self.syntax);
-        limited::transact(out, self.limit, |writer| {
+        self.transact(out, |writer| {
             if syntax == Syntax::Json && array.count > 0 {
                 writer.write_all(b",").map_err(|error| error.to_string())?;
             }
@@ -149,6 +149,20 @@ impl MapWriter {
         }
     }
 
+    /// Writes within the limit but for the byte that JSON's end takes: what was accepted can always
+    /// be closed.
+    fn transact(
+        &self,
+        out: &mut Vec<u8>,
+        write: impl FnOnce(&mut limited::LimitedWriter<'_>) -> Result<(), String>,
+    ) -> Result<(), WriteError> {
+        let end = usize::from(self.syntax == Syntax::Json);
+        limited::transact(out, self.limit.saturating_sub(end), write).map_err(|error| match error {
+            WriteError::LimitExceeded { .. } => WriteError::LimitExceeded { limit: self.limit },
+            other => other,
+        })
+    }
+
     /// Writes separator, name and whatever `value` writes, and counts the entry.
     fn entry(
         &mut self,
@@ -161,7 +175,7 @@ impl MapWriter {
         }
         let count = self.count.checked_add(1).ok_or(WriteError::TooMany)?;
         let (codec, syntax, first) = (self.codec, self.syntax, self.count == 0);
-        limited::transact(out, self.limit, |writer| {
+        self.transact(out, |writer| {
             if syntax == Syntax::Json && !first {
                 writer.write_all(b",").map_err(|error| error.to_string())?;
             }

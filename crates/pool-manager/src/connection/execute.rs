@@ -5,6 +5,7 @@ use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
@@ -138,6 +139,7 @@ impl ServerConnection {
             self.stale_names.extend(self.statements.clear());
         }
         self.dirty |= !what.class.clean || !self.link.has_standard_strings();
+        self.sequences_used |= !what.class.read_only;
         let result = if what.simple {
             self.simple(what, sink).await
         } else {
@@ -148,6 +150,8 @@ impl ServerConnection {
             _ => true,
         };
         self.dirty |= !as_expected || self.link.parameter_changes() != changes;
+        // Here and not only on return to the pool: a held connection may lie idle for long.
+        self.link.shrink();
         result
     }
 
@@ -160,17 +164,14 @@ impl ServerConnection {
         limit: Option<Duration>,
     ) -> Result<Outcome, ExecuteError> {
         let Some(limit) = limit else { return self.execute(what, sink).await };
-        let target = self.cancel.clone();
-        let mut in_doubt = false;
+        let (target, cancelling) = (self.cancel.clone(), Arc::clone(&self.cancelling));
         let result = {
             let mut run = pin!(self.execute(what, sink));
             match select(run.as_mut(), pin!(sleep(limit))).await {
                 Either::Left((result, _)) => return result,
-                Either::Right(_) => cancel_until_done(run, &target, limit, &mut in_doubt).await,
+                Either::Right(_) => cancel_until_done(run, &target, limit, &cancelling).await,
             }
         };
-        // A cancel request that may still be on its way would hit whoever comes next.
-        self.tainted |= in_doubt;
         match result {
             Err(ExecuteError::Server(error)) if error.code == SqlState::QUERY_CANCELED => {
                 Err(ExecuteError::TimedOut(limit))
@@ -185,15 +186,19 @@ pub(crate) trait SendSink: ResultSink + Send {}
 
 impl<T: ResultSink + Send> SendSink for T {}
 
+/// Leaves `cancelling` set, whether it returns or is dropped, unless every request's end was seen:
+/// one that may still be on its way would hit whoever comes next.
 async fn cancel_until_done<F>(
     mut run: Pin<&mut F>,
     target: &CancelTarget,
     limit: Duration,
-    in_doubt: &mut bool,
+    cancelling: &AtomicBool,
 ) -> Result<Outcome, ExecuteError>
 where
     F: Future<Output = Result<Outcome, ExecuteError>>,
 {
+    cancelling.store(true, Ordering::Relaxed);
+    let mut in_doubt = false;
     // A cancel that arrives between two of our batches is ignored by the server: hence again.
     for _ in 0..CANCEL_ATTEMPTS {
         let cancel = pin!(target.cancel());
@@ -201,14 +206,15 @@ where
             Either::Left((result, cancel)) => (cancel.await, Some(result)),
             Either::Right((acknowledged, _)) => (acknowledged, None),
         };
-        *in_doubt |= acknowledged.is_err();
+        in_doubt |= acknowledged.is_err();
+        let finished = match finished {
+            Some(result) => Some(result),
+            None => timeout(CANCEL_PATIENCE, run.as_mut()).await.ok(),
+        };
         if let Some(result) = finished {
-            return result;
-        }
-        if let Ok(result) = timeout(CANCEL_PATIENCE, run.as_mut()).await {
+            cancelling.store(in_doubt, Ordering::Relaxed);
             return result;
         }
     }
-    *in_doubt = true;
     Err(ExecuteError::Stuck(limit))
 }

@@ -17,6 +17,9 @@ use crate::values::{Arg, Columns, LOOKUP_SQL, TypeCatalogue, encode_param};
 
 /// Name of the statement that looks up types, while it does.
 const LOOKUP_NAME: &str = "rrp_types";
+/// Longest text that is kept prepared, bytes: a cache of texts with all their data in them would
+/// cost the server and us more memory than preparing them again.
+const MAX_KEPT_TEXT: usize = 16 * 1024;
 /// Reason given in CopyFail.
 pub(super) const COPY_REFUSAL: &str = "COPY FROM STDIN is not possible here";
 
@@ -73,15 +76,27 @@ impl ServerConnection {
     /// The statement's description, from the cache or by Parse and Describe.
     async fn prepare(&mut self, what: &Execution<'_>) -> Result<Arc<Prepared>, ExecuteError> {
         let key = self.statement_key(what.sql);
-        let keep = self.statements.is_enabled() && what.class.cacheable;
+        let keep =
+            self.statements.is_enabled() && what.class.cacheable && what.sql.len() <= MAX_KEPT_TEXT;
         if keep && let Some(statement) = self.statements.get(&key) {
             return Ok(statement);
+        }
+        // Checked first: nothing may be queued without the Sync that ends it, nor be evicted without
+        // the Close that takes it away at the server.
+        if what.sql.as_bytes().contains(&0) {
+            let error = io::Error::new(io::ErrorKind::InvalidInput, "it contains a NUL byte");
+            return Err(ExecuteError::Unsendable(error));
         }
         let key = key.into_owned();
         let name = if keep { self.statements.next_name() } else { String::new() };
         let evicted = if keep { self.statements.evict_for_one_more() } else { None };
         self.queue_parse(&name, what.sql, evicted.as_deref())?;
-        let (parameters, columns) = self.read_description(what.types).await?;
+        let described = self.read_description(what.types).await;
+        if described.is_err() && keep {
+            // It may have been parsed all the same.
+            self.stale_names.push(name.clone());
+        }
+        let (parameters, columns) = described?;
         let formats = columns.as_ref().map(Columns::result_formats).unwrap_or_default();
         let columns = columns.map(|columns| Arc::new(columns.with_formats(&formats)));
         let parameters = parameters.into_iter().map(|oid| what.types.resolve(oid)).collect();
@@ -98,11 +113,6 @@ impl ServerConnection {
         sql: &str,
         evicted: Option<&Prepared>,
     ) -> Result<(), ExecuteError> {
-        // Checked first: nothing may be queued without the Sync that ends it.
-        if sql.as_bytes().contains(&0) {
-            let error = io::Error::new(io::ErrorKind::InvalidInput, "it contains a NUL byte");
-            return Err(ExecuteError::Unsendable(error));
-        }
         let mut request = self.link.request();
         for stale in self.stale_names.drain(..) {
             request = request.close_statement(&stale)?;

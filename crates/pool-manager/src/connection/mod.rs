@@ -14,6 +14,8 @@ mod tag;
 mod transaction;
 
 use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -44,6 +46,9 @@ pub(crate) struct ConnectionOptions {
 pub(crate) struct ServerConnection {
     link: Link<ServerStream>,
     cancel: CancelTarget,
+    /// A cancel request may be on its way and would hit whatever runs when it arrives. Shared with
+    /// the future that sends it, which may be dropped half-way.
+    cancelling: Arc<AtomicBool>,
     process_id: i32,
     statements: StatementCache,
     /// Names of statements to be closed with the next Parse.
@@ -52,6 +57,8 @@ pub(crate) struct ServerConnection {
     settings: AppliedSettings,
     dirty: bool,
     tainted: bool,
+    /// Statements have run since the last reset that may have left lastval() and currval().
+    sequences_used: bool,
     expires: Option<Instant>,
     idle_since: Instant,
     /// The pool's true bound: given back when the server is known to be gone.
@@ -68,12 +75,14 @@ impl ServerConnection {
         Self {
             link: Link::new(connected.stream, connected.parameters, options.max_message),
             cancel: connected.cancel,
+            cancelling: Arc::default(),
             process_id: connected.process_id,
             statements: StatementCache::new(options.statement_cache_size),
             stale_names: Vec::new(),
             settings: AppliedSettings::default(),
             dirty: false,
             tainted: false,
+            sequences_used: false,
             expires: options.expires,
             idle_since: Instant::now(),
             _slot: slot,
@@ -90,14 +99,14 @@ impl ServerConnection {
         self.link.status()
     }
 
-    /// Whether nothing is under way on it.
+    /// Whether nothing is under way on it, nor to it.
     pub(crate) fn at_rest(&self) -> bool {
-        self.link.at_rest()
+        self.link.at_rest() && !self.cancelling.load(Ordering::Relaxed)
     }
 
     /// Whether the next caller may have it: nothing under way, no transaction open.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.link.is_quiet()
+        self.at_rest() && self.link.is_quiet()
     }
 
     /// Whether something may have changed the session for the next caller.

@@ -23,6 +23,7 @@ impl ServerConnection {
         }
         self.settings.clear();
         self.dirty = false;
+        self.sequences_used = false;
         true
     }
 }

@@ -19,9 +19,10 @@ const MAX_NAME: usize = 128;
 /// Longest value, bytes.
 const MAX_VALUE: usize = 16 * 1024;
 
-/// Sets each `$1` to its `$2` (NULL: its default) and answers what it was before.
+/// Sets each `$1` to its `$2` (NULL: its default), with `$3` until the end of the transaction only,
+/// and answers what it was before.
 pub(super) const SET_SQL: &str = "SELECT n, pg_catalog.current_setting(n, true), \
-     pg_catalog.set_config(n, v, false) \
+     pg_catalog.set_config(n, v, $3::pg_catalog.bool) \
      FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), \
      pg_catalog.unnest($2::pg_catalog.text[])) AS s(n, v)";
 
@@ -123,10 +124,16 @@ impl AppliedSettings {
 
     /// What has to be set (or with `None` put back to its default) to reach `wanted`.
     fn difference(&self, wanted: &Settings) -> Vec<(String, Option<String>)> {
+        let mut changes = self.everything(wanted);
+        changes.retain(|(name, value)| value.is_none() || self.0.get(name) != value.as_ref());
+        changes
+    }
+
+    /// The same without belief in what was in force.
+    fn everything(&self, wanted: &Settings) -> Vec<(String, Option<String>)> {
         let gone = self.0.keys().filter(|name| !wanted.0.contains_key(*name));
-        let changed = wanted.0.iter().filter(|(name, value)| self.0.get(*name) != Some(*value));
         gone.map(|name| (name.clone(), None))
-            .chain(changed.map(|(name, value)| (name.clone(), Some(value.clone()))))
+            .chain(wanted.0.iter().map(|(name, value)| (name.clone(), Some(value.clone()))))
             .collect()
     }
 }
@@ -135,6 +142,8 @@ impl AppliedSettings {
 pub(crate) struct Restore {
     values: Vec<(String, Option<String>)>,
     search_path: Option<String>,
+    /// Set for the transaction only, like SET LOCAL.
+    local: bool,
 }
 
 impl ServerConnection {
@@ -145,11 +154,19 @@ impl ServerConnection {
         wanted: &Settings,
         types: &TypeCatalogue,
     ) -> Result<(), ExecuteError> {
-        if self.settings.0 == wanted.0 {
+        if self.settings.0 == wanted.0 && !self.dirty {
             return Ok(());
         }
-        let changes = self.settings.difference(wanted);
-        self.set(&changes, types).await?;
+        // A session that was changed and not reset (reset_on_return: false) is taken for nothing.
+        let changes = if self.dirty {
+            self.settings.everything(wanted)
+        } else {
+            self.settings.difference(wanted)
+        };
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.set(&changes, false, types).await?;
         self.settings.0.clone_from(&wanted.0);
         Ok(())
     }
@@ -166,39 +183,49 @@ impl ServerConnection {
         }
         let changes: Vec<_> =
             wanted.0.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();
-        let values = self.set(&changes, types).await?;
+        // A setting of the session would outlive a SET LOCAL that it is put back to, and come back
+        // with the rollback of a transaction that a COMMIT in between has begun.
+        let local = self.link.status() == TransactionStatus::InTransaction;
+        let values = self.set(&changes, local, types).await?;
         let search_path = self.settings.0.get("search_path").cloned();
         if let Some(path) = wanted.0.get("search_path") {
             self.settings.0.insert("search_path".to_owned(), path.clone());
         }
-        Ok(Some(Restore { values, search_path }))
+        Ok(Some(Restore { values, search_path, local }))
     }
 
     /// Puts settings back. In a failed transaction there is nothing to do: its rollback does it.
+    /// Nor after the end of the transaction that they were set for, which `transaction_ended` tells
+    /// (another one may have begun).
     pub(crate) async fn restore_settings(
         &mut self,
         restore: Restore,
+        transaction_ended: bool,
         types: &TypeCatalogue,
     ) -> Result<(), ExecuteError> {
         match restore.search_path {
             Some(path) => self.settings.0.insert("search_path".to_owned(), path),
             None => self.settings.0.remove("search_path"),
         };
-        if self.link.status() == TransactionStatus::Failed {
+        let status = self.link.status();
+        let is_gone =
+            restore.local && (transaction_ended || status != TransactionStatus::InTransaction);
+        if is_gone || status == TransactionStatus::Failed {
             return Ok(());
         }
-        self.set(&restore.values, types).await.map(drop)
+        self.set(&restore.values, restore.local, types).await.map(drop)
     }
 
     async fn set(
         &mut self,
         changes: &[(String, Option<String>)],
+        local: bool,
         types: &TypeCatalogue,
     ) -> Result<Vec<(String, Option<String>)>, ExecuteError> {
         let names = changes.iter().map(|(name, _)| Arg::Text(name.clone())).collect();
         let values =
             changes.iter().map(|(_, value)| value.clone().map_or(Arg::Null, Arg::Text)).collect();
-        let args = [Arg::List(names), Arg::List(values)];
+        let args = [Arg::List(names), Arg::List(values), Arg::Bool(local)];
         let class = set_class();
         let what = Execution { sql: SET_SQL, args: &args, class: &class, simple: false, types };
         let mut before = PreviousValues::default();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::execute::{ExecuteError, Execution, Outcome, Progress, SendSink, SinkError};
 use super::extended::COPY_REFUSAL;
@@ -11,12 +11,16 @@ use crate::engine::tag;
 use crate::server_error::ServerError;
 use crate::values::Columns;
 
+/// Bytes of a row's length in [`Answer`].
+const ROW_LEN: usize = 4;
+
 /// What a simple query has answered so far. Only the last result is kept, raw, until the end:
 /// its types can be looked up only when the connection is at rest again.
 #[derive(Default)]
-struct Answer {
+pub(super) struct Answer {
     description: Option<Bytes>,
-    rows: Vec<Bytes>,
+    /// Each with its length in front: a buffer of its own would take many times a small row.
+    rows: BytesMut,
     size: usize,
     too_large: bool,
     copy: bool,
@@ -57,8 +61,10 @@ impl ServerConnection {
             }
             let columns = Arc::new(Columns::parse(&body, what.types).map_err(SinkError::from)?);
             sink.begin(&columns)?;
-            for row in &answer.rows {
-                sink.row(&columns, row)?;
+            let mut rows = answer.rows;
+            while rows.len() >= ROW_LEN {
+                let len = rows.get_u32() as usize;
+                sink.row(&columns, &rows.split_to(len.min(rows.len())))?;
             }
         }
         Ok(Outcome { tag: answer.tag.unwrap_or_default() })
@@ -66,6 +72,11 @@ impl ServerConnection {
 
     async fn query(&mut self, sql: &str) -> Result<Answer, ExecuteError> {
         self.link.request().query(sql)?;
+        self.answer().await
+    }
+
+    /// Reads the replies to one simple query.
+    pub(super) async fn answer(&mut self) -> Result<Answer, ExecuteError> {
         let limit = self.link.max_message();
         let mut answer = Answer::default();
         loop {
@@ -104,15 +115,19 @@ impl ServerConnection {
 
     /// Runs a command of our own and returns its tag; its rows are thrown away.
     pub(super) async fn command(&mut self, sql: &str) -> Result<CommandTag, ExecuteError> {
-        let answer = self.query(sql).await?;
-        match answer.error {
-            Some(error) => Err(ExecuteError::Server(error)),
-            None => Ok(answer.tag.unwrap_or_default()),
-        }
+        self.query(sql).await?.into_tag()
     }
 }
 
 impl Answer {
+    /// The tag of the last statement, or the error.
+    pub(super) fn into_tag(self) -> Result<CommandTag, ExecuteError> {
+        match self.error {
+            Some(error) => Err(ExecuteError::Server(error)),
+            None => Ok(self.tag.unwrap_or_default()),
+        }
+    }
+
     fn begin(&mut self, description: Bytes) {
         self.rows.clear();
         self.size = 0;
@@ -125,10 +140,14 @@ impl Answer {
         self.size += body.len();
         if oversized.is_some() || self.size > limit {
             self.too_large = true;
-            self.rows.clear();
+            self.rows = BytesMut::new();
         }
-        if !self.too_large {
-            self.rows.push(BytesMut::from(body).freeze());
+        match u32::try_from(body.len()) {
+            Ok(len) if !self.too_large => {
+                self.rows.put_u32(len);
+                self.rows.put_slice(body);
+            }
+            _ => {}
         }
     }
 

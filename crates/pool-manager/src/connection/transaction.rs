@@ -1,9 +1,19 @@
 //! Beginning and ending a transaction, with an exact answer about the commit.
 
+use std::io;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
 use super::ServerConnection;
 use super::execute::{ExecuteError, Progress};
 use crate::engine::{LinkError, TransactionStatus};
 use crate::server_error::ServerError;
+
+/// How long a ROLLBACK may take before the connection is given up, which rolls back too.
+const ROLLBACK_TIMEOUT: Duration = Duration::from_secs(5);
+/// Forgets what lastval() and currval() would answer.
+const DISCARD_SEQUENCES: &str = "DISCARD SEQUENCES";
 
 /// How a transaction ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +42,26 @@ pub(crate) enum EndError {
 impl ServerConnection {
     /// Sends `command`, a BEGIN with its modes.
     pub(crate) async fn begin(&mut self, command: &str) -> Result<(), ExecuteError> {
-        self.command(command).await.map(drop)
+        if !self.sequences_used {
+            return self.command(command).await.map(drop);
+        }
+        // In one write, but not in one text: that would be one transaction, whose modes could not
+        // be set any more after its first statement.
+        self.link.request().query(DISCARD_SEQUENCES)?.query(command)?;
+        let (discarded, begun) = (self.answer().await?, self.answer().await?);
+        discarded.into_tag()?;
+        begun.into_tag()?;
+        self.sequences_used = false;
+        Ok(())
+    }
+
+    /// Sees to it that lastval() and currval() do not answer with an earlier caller's values.
+    pub(crate) async fn forget_sequences(&mut self) -> Result<(), ExecuteError> {
+        if self.sequences_used {
+            self.command(DISCARD_SEQUENCES).await?;
+            self.sequences_used = false;
+        }
+        Ok(())
     }
 
     /// COMMIT. The answer is decided by the command tag and the status, never by the mere
@@ -43,9 +72,10 @@ impl ServerConnection {
         self.end("COMMIT", can_commit).await
     }
 
-    /// ROLLBACK.
+    /// ROLLBACK, within a few seconds: a server that cannot be reached rolls back by itself.
     pub(crate) async fn rollback(&mut self) -> Result<Ended, EndError> {
-        self.end("ROLLBACK", false).await
+        let late = |_| Err(EndError::NotSent(LinkError::Io(io::ErrorKind::TimedOut.into())));
+        timeout(ROLLBACK_TIMEOUT, self.end("ROLLBACK", false)).await.unwrap_or_else(late)
     }
 
     async fn end(&mut self, command: &str, can_commit: bool) -> Result<Ended, EndError> {

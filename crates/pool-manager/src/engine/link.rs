@@ -13,6 +13,10 @@ use super::frame::{Frame, TransactionStatus, tag};
 use super::request::Request;
 use crate::server_error::ServerError;
 
+/// Most parameters that a server may report; PostgreSQL has about 15 such.
+const MAX_PARAMETERS: usize = 1024;
+/// Longest report of one, bytes.
+const MAX_PARAMETER: usize = 64 * 1024;
 /// Tag and length in front of every backend message.
 const HEADER_LEN: usize = 5;
 /// Room made in the read buffer before a read.
@@ -297,6 +301,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                         self.parameters.insert(name, value);
                         self.parameter_changes += 1;
                     }
+                }
+                if len > MAX_PARAMETER || self.parameters.len() > MAX_PARAMETERS {
+                    self.dead = true;
+                    return Err(LinkError::Protocol("more reported parameters than there are"));
                 }
                 Ok(true)
             }

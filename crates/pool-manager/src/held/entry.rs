@@ -212,6 +212,14 @@ impl Call<'_> {
         }
     }
 
+    /// What is said of `statement` when it is cut off, if it may have taken effect.
+    pub(super) fn cut_off(&self, statement: &Statement<'_>) -> Option<Error> {
+        match self.holding.as_ref()? {
+            Holding::Transaction(transaction) => transaction.cut_off(statement),
+            Holding::Session(session) => session.cut_off(statement),
+        }
+    }
+
     pub(super) fn state(&self) -> Option<HeldState> {
         self.holding.as_ref().map(Holding::state)
     }

@@ -128,7 +128,10 @@ impl HeldConnections {
     ) -> Result<CommandTag, Error> {
         let entry = self.0.find(kind, name)?;
         let mut call = entry.enter(&self.0).await?;
-        let result = entry.unless_ended(&self.0, call.execute(statement, sink)).await?;
+        // The reason alone would say "rolled back" of what may have been committed.
+        let cut_off = call.cut_off(statement);
+        let run = entry.unless_ended(&self.0, call.execute(statement, sink));
+        let result = run.await.map_err(|why| cut_off.unwrap_or(why))?;
         match (kind, call.state()) {
             (HeldKind::Transaction, Some(HeldState::Idle)) => call.finish(Ending::Finished),
             (_, Some(HeldState::Unusable)) => call.finish(Ending::Lost),

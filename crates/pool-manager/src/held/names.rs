@@ -48,7 +48,7 @@ impl Ending {
             Self::Idle => "was rolled back: idle for longer than its idle_timeout",
             Self::Lifetime => "was rolled back: its max_lifetime is over",
             Self::OwnerGone => "was rolled back: the client that began it went away",
-            Self::Lost => "was rolled back: a call on it was cut off",
+            Self::Lost => "is over: the server went away, or a call on it was cut off",
             Self::Shutdown => "was rolled back: the pool is shutting down",
         }
     }

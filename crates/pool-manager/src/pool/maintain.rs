@@ -18,8 +18,6 @@ use crate::error::Error;
 const ROUND: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// How long a health check may take.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
-/// After a failed attempt to keep `min_connections`, the next one waits this long.
-const REFILL_PAUSE: Duration = Duration::from_secs(1);
 
 impl Pool {
     /// Starts the pool's own tasks; they end when the pool is closed, or when nobody has it any
@@ -48,14 +46,27 @@ impl Pool {
         async move {
             let mut rounds = interval(shortest);
             rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let mut failing = false;
             loop {
                 rounds.tick().await;
                 let Some(pool) = pool.upgrade().map(Pool) else { return };
                 pool.close_what_is_over().await;
                 // With lazy_connect the first caller opens the first connection.
-                if pool.0.counters.was_used() || !pool.0.options.behavior.lazy_connect {
-                    pool.refill().await;
+                if !pool.0.counters.was_used() && pool.0.options.behavior.lazy_connect {
+                    continue;
                 }
+                let refilled = pool.refill().await;
+                match &refilled {
+                    // Once, not every round of an outage.
+                    Err(error) if !failing => {
+                        tracing::warn!(pool = %pool.name(), "cannot keep min_connections: {error}");
+                    }
+                    Ok(()) if failing => {
+                        tracing::info!(pool = %pool.name(), "min_connections are open again");
+                    }
+                    _ => {}
+                }
+                failing = refilled.is_err();
             }
         }
     }
@@ -95,23 +106,15 @@ impl Pool {
     }
 
     /// Opens connections until there are `min_connections`.
-    async fn refill(&self) {
+    async fn refill(&self) -> Result<(), Error> {
         let min = self.0.options.pool.effective_min_connections() as usize;
         while self.total() < min && !*self.0.closing.borrow() {
-            let Some(permits) = self.0.admission.try_enter() else { return };
-            match self.connect().await {
-                Ok(connection) => {
-                    self.0.idle.add(Box::new(connection));
-                    drop(permits);
-                }
-                Err(error) => {
-                    tracing::warn!(pool = %self.name(), "cannot keep min_connections: {error}");
-                    drop(permits);
-                    tokio::time::sleep(REFILL_PAUSE).await;
-                    return;
-                }
-            }
+            let Some(permits) = self.0.admission.try_enter() else { break };
+            let connection = self.connect().await?;
+            self.0.idle.add(Box::new(connection));
+            drop(permits);
         }
+        Ok(())
     }
 
     /// Connections that exist, being opened and being closed included.

@@ -1,6 +1,7 @@
 //! Arguments of a statement as callers send them. It never looks at PostgreSQL's types: see
 //! [`encode_param`](super::encode_param) for what becomes of each.
 
+use std::cell::Cell;
 use std::fmt;
 
 use base64::Engine as _;
@@ -12,6 +13,11 @@ use super::number::widen;
 
 /// How deep lists and maps may be nested in one argument.
 pub const MAX_ARG_DEPTH: usize = 64;
+/// Values that the arguments of one request may hold, those in lists and maps included: in memory a
+/// value takes many times the byte that it may take in a request.
+pub const MAX_ARG_VALUES: usize = 4 * 1024 * 1024;
+/// What an entry of a map costs of them: its key has a place of its own.
+const MAP_ENTRY: usize = 3;
 /// Elements that a list makes room for before it has seen them: its announced length is not
 /// to be trusted.
 const MAX_PREALLOCATED: usize = 256;
@@ -140,21 +146,70 @@ impl<T: Into<Arg>> From<Option<T>> for Arg {
 
 impl<'de> Deserialize<'de> for Arg {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Seed { levels: MAX_ARG_DEPTH, in_map: false }.deserialize(deserializer)
+        Seed::new(&Cell::new(MAX_ARG_VALUES)).deserialize(deserializer)
     }
+}
+
+/// The positional arguments of a request: a list, of [`MAX_ARG_VALUES`] values at most in all.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Args(pub Vec<Arg>);
+
+impl<'de> Deserialize<'de> for Args {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(ArgsVisitor)
+    }
+}
+
+struct ArgsVisitor;
+
+impl<'de> Visitor<'de> for ArgsVisitor {
+    type Value = Args;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of arguments")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Args, A::Error> {
+        items(seq, Seed::new(&Cell::new(MAX_ARG_VALUES))).map(Args)
+    }
+}
+
+/// Reads the elements of a list.
+fn items<'de, A: SeqAccess<'de>>(mut seq: A, seed: Seed<'_>) -> Result<Vec<Arg>, A::Error> {
+    let room = seq.size_hint().unwrap_or(0).min(MAX_PREALLOCATED);
+    let mut items = Vec::with_capacity(room);
+    while let Some(item) = seq.next_element_seed(seed)? {
+        seed.spend(1)?;
+        items.push(item);
+    }
+    Ok(items)
 }
 
 /// Reads one value, `levels` deep at most.
 #[derive(Clone, Copy)]
-struct Seed {
+struct Seed<'a> {
     levels: usize,
     in_map: bool,
+    /// Values that may still come.
+    left: &'a Cell<usize>,
 }
 
-impl Seed {
+impl<'a> Seed<'a> {
+    fn new(left: &'a Cell<usize>) -> Self {
+        Self { levels: MAX_ARG_DEPTH, in_map: false, left }
+    }
+
+    fn spend<E: Error>(self, values: usize) -> Result<(), E> {
+        let left = self.left.get().checked_sub(values).ok_or_else(|| {
+            E::custom(format_args!("the arguments hold more than {MAX_ARG_VALUES} values"))
+        })?;
+        self.left.set(left);
+        Ok(())
+    }
+
     fn below<E: Error>(self, in_map: bool) -> Result<Self, E> {
         match self.levels.checked_sub(1) {
-            Some(levels) => Ok(Self { levels, in_map: self.in_map || in_map }),
+            Some(levels) => Ok(Self { levels, in_map: self.in_map || in_map, ..self }),
             None => Err(E::custom(format_args!(
                 "an argument is nested more than {MAX_ARG_DEPTH} levels deep"
             ))),
@@ -162,7 +217,7 @@ impl Seed {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Seed {
+impl<'de> DeserializeSeed<'de> for Seed<'_> {
     type Value = Arg;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Arg, D::Error> {
@@ -170,7 +225,7 @@ impl<'de> DeserializeSeed<'de> for Seed {
     }
 }
 
-impl<'de> Visitor<'de> for Seed {
+impl<'de> Visitor<'de> for Seed<'_> {
     type Value = Arg;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -231,14 +286,8 @@ impl<'de> Visitor<'de> for Seed {
         Err(D::Error::custom("MessagePack extension types cannot be arguments"))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Arg, A::Error> {
-        let seed = self.below(false)?;
-        let room = seq.size_hint().unwrap_or(0).min(MAX_PREALLOCATED);
-        let mut items = Vec::with_capacity(room);
-        while let Some(item) = seq.next_element_seed(seed)? {
-            items.push(item);
-        }
-        Ok(Arg::List(items))
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Arg, A::Error> {
+        items(seq, self.below(false)?).map(Arg::List)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Arg, A::Error> {
@@ -247,6 +296,7 @@ impl<'de> Visitor<'de> for Seed {
         let mut entries = Vec::with_capacity(room);
         while let Some(key) = map.next_key::<Key>()? {
             let value = map.next_value_seed(seed)?;
+            seed.spend(MAP_ENTRY)?;
             if let Key(Some(key)) = key {
                 entries.push((key, value));
             }
@@ -388,6 +438,24 @@ mod tests {
         assert!(error.contains("nested more than 64 levels"), "{error}");
         assert!(msgpack(&[0x91; 100_000]).is_err());
         assert!(msgpack(&[0x81; 100_000]).is_err());
+    }
+
+    #[test]
+    fn the_number_of_values_is_bounded() {
+        let nulls = |count: usize| {
+            let mut bytes = vec![0xdd];
+            bytes.extend_from_slice(&u32::try_from(count).unwrap().to_be_bytes());
+            bytes.resize(5 + count, 0xc0);
+            bytes
+        };
+        let args = |bytes: &[u8]| rmp_serde::from_slice::<Args>(bytes).map_err(|e| e.to_string());
+        assert_eq!(args(&nulls(MAX_ARG_VALUES)).map(|args| args.0.len()), Ok(MAX_ARG_VALUES));
+        let error = args(&nulls(MAX_ARG_VALUES + 1)).unwrap_err();
+        assert!(error.contains("more than 4194304 values"), "{error}");
+        // Over all arguments together.
+        let two = [&[0x92][..], &nulls(MAX_ARG_VALUES / 2), &nulls(MAX_ARG_VALUES / 2)].concat();
+        assert!(args(&two).is_err());
+        assert!(msgpack(&nulls(MAX_ARG_VALUES + 1)).is_err());
     }
 
     #[test]

@@ -22,7 +22,7 @@ mod row;
 mod testing;
 mod types;
 
-pub use arg::{Arg, MAX_ARG_DEPTH};
+pub use arg::{Arg, Args, MAX_ARG_DEPTH, MAX_ARG_VALUES};
 pub use catalogue::{LOOKUP_SQL, TypeCatalogue};
 pub use columns::{Column, Columns};
 pub use message::MalformedMessage;

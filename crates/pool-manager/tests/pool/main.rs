@@ -1,6 +1,7 @@
 //! The pool as its callers see it, against a real PostgreSQL. Every trap that the design names is
 //! a test of its own here.
 
+mod bounds;
 mod cancel;
 mod classes;
 mod commit;
@@ -8,8 +9,12 @@ mod common;
 mod drops;
 mod held;
 mod idle;
+mod leftovers;
+mod marked;
+mod protocol;
 mod queue;
 mod reset;
 mod reset_slips;
 mod settings;
+mod sizes;
 mod statements;

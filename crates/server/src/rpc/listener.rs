@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -176,6 +176,10 @@ async fn bind_unix(path: &Path, file_mode: u32) -> io::Result<UnixListener> {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
             if tokio::net::UnixStream::connect(path).await.is_ok() {
                 return Err(error);
+            }
+            if !std::fs::symlink_metadata(path)?.file_type().is_socket() {
+                let why = "a file of that name exists, and it is no socket";
+                return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
             }
             std::fs::remove_file(path)?;
             UnixListener::bind(path)?

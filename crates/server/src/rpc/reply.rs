@@ -164,3 +164,31 @@ impl<'a> Reply<'a> {
         debug_assert!(finished.is_ok(), "{finished:?}");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+    use goridge_framing::{RpcDecoder, encode_request};
+
+    use super::*;
+
+    #[test]
+    fn a_reply_of_any_length_around_the_limit_is_a_whole_document() {
+        const LIMIT: usize = 4096;
+        let mut request = Vec::new();
+        encode_request(&mut request, Codec::Json, 1, "pgpool.Version", b"").unwrap();
+        let mut decoder = RpcDecoder::new(LIMIT);
+        let request = decoder.decode(&mut BytesMut::from(&request[..])).unwrap().unwrap();
+        for length in LIMIT - 200..LIMIT {
+            let mut out = Vec::new();
+            let mut reply = Reply::begin(&mut out, Codec::Json, &request, LIMIT);
+            reply.field("a", &1);
+            reply.finish(Some(&"x".repeat(length)));
+            assert!(out.len() <= LIMIT);
+            let frame = RpcDecoder::new(LIMIT).decode(&mut BytesMut::from(&out[..]));
+            let body = frame.unwrap().unwrap().body;
+            let document: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(document["a"], 1, "{length}");
+        }
+    }
+}

@@ -44,7 +44,10 @@ impl Linked {
         let link = FaultyLink::to(target).await;
         let port = |port: u16| format!("127.0.0.1:{port}/");
         let dsn = setup.db.dsn().replace(&port(cluster.port()), &port(link.port()));
-        let more = json!({"backends": {"primary": {"pool": pool}}});
+        let more = json!({"backends": {"primary": {
+            "pool": pool,
+            "behavior": {"query_timeout": "300ms"},
+        }}});
         let server = TestServer::start(&dsn, &more).await;
         Self { server, link, setup }
     }
@@ -140,7 +143,8 @@ async fn class_one_without_a_farewell() {
     let linked = Linked::new(json!({})).await;
     let mut client = linked.server.client().await;
     let running = "state = 'active' AND query LIKE '%pg_sleep%'";
-    client.send_json("Execute", &json!({"query": "SELECT pg_sleep(60)"})).await.unwrap();
+    let select = json!({"query": "SELECT pg_sleep(60)", "timeout": -1});
+    client.send_json("Execute", &select).await.unwrap();
     eventually("it runs", || async { linked.setup.count(running).await == 1 }).await;
     linked.link.reset_all();
     let (_, reply) = client.recv_json().await.unwrap();
@@ -155,7 +159,7 @@ async fn class_two_outcome_unknown() {
     let linked = Linked::new(json!({})).await;
     let mut client = linked.server.client().await;
     let running = "state = 'active' AND query LIKE '%pg_sleep%'";
-    let insert = json!({"query": "INSERT INTO t SELECT 1 FROM pg_sleep(60)"});
+    let insert = json!({"query": "INSERT INTO t SELECT 1 FROM pg_sleep(60)", "timeout": -1});
     client.send_json("Execute", &insert).await.unwrap();
     eventually("it runs", || async { linked.setup.count(running).await == 1 }).await;
     linked.link.reset_all();
@@ -171,7 +175,7 @@ async fn class_two_outcome_unknown() {
         let before = linked.link.counters().swallowed;
         linked.link.blackhole();
         if by_sql {
-            let commit = json!({"tx_id": "t", "query": "COMMIT", "simple": true});
+            let commit = json!({"tx_id": "t", "query": "COMMIT", "simple": true, "timeout": -1});
             client.send_json("Execute", &commit).await.unwrap();
         } else {
             client.send_json("TransactionCommit", &json!({"tx_id": "t"})).await.unwrap();
@@ -277,4 +281,34 @@ async fn postgresql_never_sees_more_connections_than_configured() {
         }
     }
     assert!((1..=3).contains(&most), "{most} at once");
+}
+
+#[tokio::test]
+async fn a_database_that_does_not_answer_is_told_in_time() {
+    let linked = Linked::new(json!({"max_connections": 4, "max_held": 4})).await;
+    let mut client = linked.server.client().await;
+    for n in 0..4 {
+        ok(client.call("SessionBegin", json!({"session_id": format!("{n}")})).await);
+    }
+    for n in 0..3 {
+        ok(client.call("SessionEnd", json!({"session_id": format!("{n}")})).await);
+    }
+    linked.link.stall();
+    let settings = json!({"TimeZone": "Asia/Tokyo"});
+    for (method, request) in [
+        ("TransactionBegin", json!({})),
+        ("SessionBegin", json!({"settings": settings})),
+        ("Execute", json!({"query": "SELECT 1", "settings": settings, "timeout": 300})),
+    ] {
+        let started = Instant::now();
+        let error = failed(client.call(method, request).await, "57014");
+        assert!(error.contains("300 ms"), "{method}: {error}");
+        assert!(started.elapsed() < Duration::from_secs(5), "{method}");
+    }
+    linked.link.resume();
+    eventually("it works again", || async {
+        let reply = linked.server.client().await.execute("SELECT 1", json!([])).await.unwrap();
+        reply.get("error").is_none()
+    })
+    .await;
 }

@@ -5,13 +5,16 @@ use std::time::{Duration, Instant};
 
 use goridge_framing::fields::Entries;
 use pool_manager::classify::mask_literals;
-use pool_manager::values::{Arg, RowShape, RowStyle, ValueStyle};
+use pool_manager::values::{Arg, Args, RowShape, RowStyle, ValueStyle};
 use pool_manager::{CommandTag, Error, HeldKind, PRIMARY, SqlState, Statement};
 
 use super::request::{self, SettingValue};
 use crate::rpc::dispatch::Context;
 use crate::rpc::reply::Reply;
 use crate::rpc::result::ResultWriter;
+
+/// Longest part of a statement in a log entry, bytes.
+const MAX_LOGGED_TEXT: usize = 8 * 1024;
 
 goridge_framing::request_fields! {
     /// Request of Execute.
@@ -21,7 +24,7 @@ goridge_framing::request_fields! {
         /// SQL text with `$1`, `$2`, ….
         query: Option<String>,
         /// Positional arguments.
-        args: Option<Vec<Arg>>,
+        args: Option<Args>,
         /// Milliseconds; 0 = configured, -1 = none.
         timeout: Option<i64>,
         /// Transaction to run in.
@@ -74,7 +77,7 @@ async fn run(
     let settings = request::settings(request.settings)?;
     let statement = Statement {
         sql: query,
-        args: request.args.as_deref().unwrap_or_default(),
+        args: request.args.as_ref().map_or(&[], |args| &args.0),
         settings: &settings,
         limit: request::time_limit(request.timeout)?,
         simple: request.simple.unwrap_or(false),
@@ -137,8 +140,8 @@ fn log(context: &Context<'_>, statement: &Statement<'_>, took: Duration, error: 
     if !slow && !options.log_queries {
         return;
     }
-    let sql =
-        if options.log_params { statement.sql.to_owned() } else { mask_literals(statement.sql) };
+    let start = beginning(statement.sql);
+    let sql = if options.log_params { start.to_owned() } else { mask_literals(start) };
     let params = options.log_params.then(|| tracing::field::debug(ShownArgs(statement.args)));
     let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     let sqlstate = error.map(|error| error.sqlstate().to_string());
@@ -147,6 +150,14 @@ fn log(context: &Context<'_>, statement: &Statement<'_>, took: Duration, error: 
     } else {
         tracing::info!(sql, params, took_us, sqlstate, "query");
     }
+}
+
+/// As much of a statement as a log entry holds. A literal that is cut off is masked as a whole.
+fn beginning(sql: &str) -> &str {
+    if sql.len() <= MAX_LOGGED_TEXT {
+        return sql;
+    }
+    (0..=MAX_LOGGED_TEXT).rev().find_map(|end| sql.get(..end)).unwrap_or_default()
 }
 
 /// Arguments with their values, for `log_params`.
@@ -168,6 +179,14 @@ mod tests {
         assert!(place(None, Some("")).is_err());
         assert!(place(Some("a"), Some("b")).is_err());
         assert!(place(None, None).is_ok_and(|place| place.is_none()));
+    }
+
+    #[test]
+    fn a_huge_statement_does_not_fill_the_log() {
+        let sql = format!("SELECT '{}'", "\u{e9}".repeat(MAX_LOGGED_TEXT));
+        assert!(beginning(&sql).len() <= MAX_LOGGED_TEXT);
+        assert_eq!(mask_literals(beginning(&sql)), "SELECT ?");
+        assert_eq!(beginning("SELECT 1"), "SELECT 1");
     }
 
     #[test]

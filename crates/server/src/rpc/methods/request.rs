@@ -1,39 +1,60 @@
 //! What requests have in common: the values of settings, time limits, expiry.
 
+use std::fmt;
 use std::time::Duration;
 
 use goridge_framing::fields::Entries;
 use pool_manager::{Error, HeldLimits, Settings, SqlState, TimeLimit};
-use serde::Deserialize;
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer};
 
 /// Longest time that a request may ask for, milliseconds: 24 days, as PostgreSQL's own timeouts.
 const MAX_MILLIS: i64 = i32::MAX as i64;
 
-/// Value of a setting: PostgreSQL's parameters are text, PHP's arrays hold anything.
-#[derive(Deserialize)]
-#[serde(untagged)]
-pub(super) enum SettingValue {
-    Bool(bool),
-    Int(i64),
-    Float(f64),
-    Text(String),
+/// Value of a setting as text: PostgreSQL's parameters are text, PHP's arrays hold anything.
+pub(super) struct SettingValue(String);
+
+impl<'de> Deserialize<'de> for SettingValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SettingVisitor)
+    }
 }
 
-impl SettingValue {
-    fn into_text(self) -> String {
-        match self {
-            Self::Bool(value) => if value { "on" } else { "off" }.to_owned(),
-            Self::Int(value) => value.to_string(),
-            Self::Float(value) => value.to_string(),
-            Self::Text(value) => value,
-        }
+/// Takes single values only: a list is refused without being read.
+struct SettingVisitor;
+
+impl Visitor<'_> for SettingVisitor {
+    type Value = SettingValue;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string, a number or a boolean as the value of a setting")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<SettingValue, E> {
+        Ok(SettingValue(if value { "on" } else { "off" }.to_owned()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<SettingValue, E> {
+        Ok(SettingValue(value.to_string()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<SettingValue, E> {
+        Ok(SettingValue(value.to_string()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<SettingValue, E> {
+        Ok(SettingValue(value.to_string()))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<SettingValue, E> {
+        Ok(SettingValue(value.to_owned()))
     }
 }
 
 /// The settings of a request.
 pub(super) fn settings(given: Option<Entries<SettingValue>>) -> Result<Settings, Error> {
     let Some(Entries(pairs)) = given else { return Ok(Settings::default()) };
-    let pairs = pairs.into_iter().map(|(name, value)| (name, value.into_text()));
+    let pairs = pairs.into_iter().map(|(name, value)| (name, value.0));
     Ok(Settings::new(pairs)?)
 }
 
@@ -99,4 +120,25 @@ pub(super) fn choice<T: Copy>(
             format!("{name} is {shown:?}: use {}", known.join(" or ")),
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_settings_are_single_and_become_text() {
+        let value = |json: &str| serde_json::from_str::<SettingValue>(json).map(|value| value.0);
+        for (json, text) in
+            [("true", "on"), ("-7", "-7"), ("18446744073709551615", "18446744073709551615")]
+        {
+            assert_eq!(value(json).unwrap(), text);
+        }
+        assert_eq!(value("1.5").unwrap(), "1.5");
+        assert_eq!(value("\"a\\u00e9\"").unwrap(), "a\u{e9}");
+        for json in ["[1]", "{}", "null"] {
+            let error = value(json).unwrap_err().to_string();
+            assert!(error.contains("as the value of a setting"), "{error}");
+        }
+    }
 }

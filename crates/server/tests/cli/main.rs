@@ -1,0 +1,9 @@
+//! The commands of the binary, run as a shell would: exit codes, what goes to which stream, and
+//! that nothing is left behind.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod commands;
+mod demo;
+mod memory;
+mod serve;
+mod support;

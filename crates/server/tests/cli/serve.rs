@@ -1,0 +1,81 @@
+//! `serve`: starting, signals, and errors that say where and why.
+
+use serde_json::json;
+use test_support::{RpcClient, TestCluster};
+
+use super::support::{Serving, run, stderr};
+
+#[tokio::test]
+async fn an_interrupt_drains_and_ends_with_zero() {
+    let db = TestCluster::shared().await.database().await;
+    for signal in ["INT", "TERM"] {
+        let mut serving = Serving::start(&db.dsn(), "  shutdown:\n    grace: 10m\n");
+        let mut client = RpcClient::connect(&serving.address()).await.unwrap();
+        client.execute("SELECT 1", json!([])).await.unwrap();
+        serving.process.signal(signal);
+        // Still connected: it goes on for this client and for new ones.
+        client.execute("SELECT 2", json!([])).await.unwrap();
+        let mut late = RpcClient::connect(&serving.address()).await.unwrap();
+        late.execute("SELECT 3", json!([])).await.unwrap();
+        drop((client, late));
+        assert_eq!(serving.process.wait().code(), Some(0), "{signal}: {}", serving.log());
+        assert!(!serving.socket().exists());
+        assert!(serving.log().contains("draining"), "{}", serving.log());
+        assert!(!serving.log().contains("secret"), "the log holds no password");
+    }
+    assert_eq!(db.count_backends("usename = 'app'").await, 0);
+}
+
+#[tokio::test]
+async fn a_second_interrupt_ends_at_once() {
+    let db = TestCluster::shared().await.database().await;
+    let mut serving = Serving::start(&db.dsn(), "  shutdown:\n    grace: 10m\n");
+    let mut client = RpcClient::connect(&serving.address()).await.unwrap();
+    client.call("TransactionBegin", json!({"tx_id": "t"})).await.unwrap();
+    serving.process.signal("INT");
+    client.execute("SELECT 1", json!([])).await.unwrap();
+    serving.process.signal("INT");
+    assert_eq!(serving.process.wait().code(), Some(0));
+    assert!(client.is_closed_by_server().await);
+}
+
+#[tokio::test]
+async fn it_serves_on_several_threads_and_without_a_database() {
+    let dsn = "postgres://app:secret@127.0.0.1:1/none";
+    let serving = Serving::start(dsn, "  threads: 3\n  shutdown:\n    grace: 0s\n");
+    let mut client = RpcClient::connect(&serving.address()).await.unwrap();
+    let reply = client.execute("SELECT 1", json!([])).await.unwrap();
+    assert_eq!(reply["sqlstate"], "08001", "{reply}");
+    assert!(!reply.to_string().contains("secret"), "{reply}");
+}
+
+#[tokio::test]
+async fn a_second_server_on_the_same_address_refuses_to_start() {
+    let db = TestCluster::shared().await.database().await;
+    let serving = Serving::start(&db.dsn(), "");
+    let file = serving.directory().join(".rr.yaml");
+    let output = run(&["serve", "-c", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    assert!(text.contains("is in use") && text.contains("process_num: 1"), "{text}");
+    let mut client = RpcClient::connect(&serving.address()).await.unwrap();
+    client.execute("SELECT 1", json!([])).await.unwrap();
+}
+
+#[test]
+fn a_wrong_configuration_ends_with_file_key_and_reason() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("rr.yaml");
+    std::fs::write(&file, "version: '3'\npgpool:\n  backend: {}\n").unwrap();
+    for command in ["serve", "check-config"] {
+        let output = run(&[command, "-c", file.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(1), "{command}");
+        let text = stderr(&output);
+        assert!(text.contains("rr.yaml:3") && text.contains("pgpool.backend"), "{text}");
+        assert!(text.contains("did you mean") && text.contains("backends"), "{text}");
+        assert!(output.stdout.is_empty());
+    }
+    let output = run(&["serve", "-c", "/nonexistent/rr.yaml"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("/nonexistent/rr.yaml"));
+}
