@@ -1,4 +1,5 @@
 //! The library's public face, against a real PostgreSQL.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 use std::time::Duration;
 

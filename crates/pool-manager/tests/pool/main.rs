@@ -1,5 +1,6 @@
 //! The pool as its callers see it, against a real PostgreSQL. Every trap that the design names is
 //! a test of its own here.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
 mod bounds;
 mod cancel;
