@@ -96,6 +96,11 @@ impl Entry {
         &self.name
     }
 
+    /// Name of the pool that its connection is from.
+    pub(super) fn database(&self) -> &str {
+        self.pool.name()
+    }
+
     pub(super) fn kind(&self) -> HeldKind {
         self.kind
     }

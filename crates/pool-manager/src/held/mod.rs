@@ -140,6 +140,23 @@ impl HeldConnections {
         result
     }
 
+    /// Refuses a caller who takes the transaction or session for one of another database: its
+    /// statement would run where it was not meant to.
+    pub fn check_database(&self, kind: HeldKind, name: &str, database: &str) -> Result<(), Error> {
+        let entry = self.0.find(kind, name)?;
+        if entry.database() == database {
+            return Ok(());
+        }
+        Err(Error::refused(
+            SqlState::INVALID_PARAMETER_VALUE,
+            format!(
+                "this {} is one of database {:?}, not of {database:?}; leave database out",
+                kind.noun(),
+                entry.database(),
+            ),
+        ))
+    }
+
     /// Commits the transaction of that name.
     pub async fn commit(&self, name: &str) -> Result<(), Error> {
         match self.take(HeldKind::Transaction, name).await? {
@@ -193,7 +210,7 @@ fn check_name(kind: HeldKind, name: &str) -> Result<&str, Error> {
     ))
 }
 
-/// 128 random bits from the system's generator: an id is a capability.
+/// 128 bits of a generator that the system seeds: whoever knows an id may use it.
 fn random_name() -> String {
     format!("{:032x}", rand::rng().random::<u128>())
 }

@@ -152,12 +152,16 @@ async fn tls_1_2_will_do() {
 
 #[tokio::test]
 async fn the_systems_roots_are_believed_for_the_right_name() {
+    if let Ok(port) = std::env::var("CONNECT_TEST_PORT") {
+        return believe_the_systems_roots(port.parse().unwrap()).await;
+    }
     let ca = TestCa::new("authority");
     let files = ca.server(&["db.example.test"]);
     let cluster = TestCluster::builder().tls(&files.cert, &files.key).start().await;
-    // The system's store is chosen by environment variables, which are fixed for a process.
+    // The system's store is chosen by environment variables, which are fixed for a process: this
+    // very test, in a process of its own.
     let child = tokio::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "tls::child_with_system_roots"])
+        .args(["--exact", "tls::the_systems_roots_are_believed_for_the_right_name"])
         .env("SSL_CERT_FILE", ca.root_file())
         .env("CONNECT_TEST_PORT", cluster.port().to_string())
         .output()
@@ -167,17 +171,13 @@ async fn the_systems_roots_are_believed_for_the_right_name() {
     assert!(child.status.success() && said.contains("1 passed"), "{said}");
 }
 
-/// The child of the test above.
-#[tokio::test]
-#[ignore = "started by the_systems_roots_are_believed_for_the_right_name only"]
-async fn child_with_system_roots() {
-    let Ok(port) = std::env::var("CONNECT_TEST_PORT") else { return };
-    let mut wanted = crate::support::params_for(port.parse().unwrap());
+async fn believe_the_systems_roots(port: u16) {
+    let mut wanted = crate::support::params_for(port);
     wanted.ssl_mode = SslMode::VerifyFull;
     wanted.ssl_root_cert = Some(RootCert::System);
-    wanted.hosts = vec![host("db.example.test", port.parse().unwrap())];
+    wanted.hosts = vec![host("db.example.test", port)];
     assert!(is_tls(wanted.clone()).await);
-    wanted.hosts = vec![host("other.example.test", port.parse().unwrap())];
+    wanted.hosts = vec![host("other.example.test", port)];
     assert!(refusal(wanted).await.to_string().contains("not valid for name"));
 }
 

@@ -275,9 +275,10 @@ impl BackendWatch {
         row.unwrap_or_else(|error| panic!("{sql}: {error:?}")).get(0)
     }
 
-    /// Waits until a statement that contains `text` runs.
+    /// Waits until a statement that contains `text` sleeps. That it is active is not enough: it is
+    /// while it is being parsed, too.
     pub(crate) async fn until_running(&self, text: &str) {
-        let filter = format!("state = 'active' AND query LIKE '%{text}%'");
+        let filter = format!("wait_event = 'PgSleep' AND query LIKE '%{text}%'");
         eventually(text, || async { self.count(&filter).await > 0 }).await;
     }
 }

@@ -14,6 +14,7 @@ mod leftovers;
 mod marked;
 mod protocol;
 mod queue;
+mod registry;
 mod reset;
 mod reset_slips;
 mod settings;

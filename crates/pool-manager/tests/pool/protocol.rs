@@ -1,6 +1,7 @@
 //! Corners of the protocol: COPY, several statements, no statement, notices, many columns and
 //! parameters. Whatever happens, the connection stays in step.
 
+use pool_manager::values::Columns;
 use pool_manager::{DatabasePool, Discard, Statement};
 use test_support::TestDatabase;
 
@@ -170,7 +171,7 @@ async fn rows_without_columns_are_rows() {
         assert_eq!(rows.rows.len() as u64, tag.rows_affected());
     }
     let empty = pool.query("SELECT 1 AS a WHERE false", &[]).await.unwrap();
-    assert_eq!((empty.len(), empty.columns().map(|columns| columns.len())), (0, Some(1)));
+    assert_eq!((empty.len(), empty.columns().map(Columns::len)), (0, Some(1)));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use e2e::{Setup, eventually, ok};
+use e2e::{Setup, eventually, failed, ok};
 use serde_json::{Value, json};
 use test_support::RpcClient;
 use test_support::rpc::{JSON, RpcFrame};
@@ -204,4 +204,10 @@ async fn several_databases_work_side_by_side() {
     let request = json!({"query": "SELECT current_database() AS d", "tx_id": "t"});
     let reply = ok(client.call("Execute", request).await);
     assert_eq!(reply["rows"], json!([{"d": other.name()}]));
+
+    let same = json!({"query": "SELECT 1", "tx_id": "t", "database": "other"});
+    ok(client.call("Execute", same).await);
+    let another = json!({"query": "SELECT 1", "tx_id": "t", "database": "primary"});
+    let error = failed(client.call("Execute", another).await, "22023");
+    assert!(error.contains("\"other\""), "{error}");
 }

@@ -87,7 +87,13 @@ async fn run(
     let started = Instant::now();
     let mut rows = ResultWriter::new(reply, style);
     let result = match place {
-        Some((kind, name)) => context.service.held.execute(kind, name, &statement, &mut rows).await,
+        Some((kind, name)) => {
+            let held = &context.service.held;
+            if let Some(database) = request.database.as_deref() {
+                held.check_database(kind, name, database)?;
+            }
+            held.execute(kind, name, &statement, &mut rows).await
+        }
         None => {
             let database = request.database.as_deref().unwrap_or(PRIMARY);
             let pool = context.service.registry.get_pool(database)?;
