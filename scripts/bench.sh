@@ -183,8 +183,23 @@ measure_rounds() {
         loadgen_run msgpack "$main_address" "$main_pid" msgpack
         pgbench_run direct_simple simple "$pg_port"
         pgbench_run direct_prepared prepared "$pg_port"
-        php -d opcache.enable_cli=0 scripts/bench.php "$main_address" "$unix_address" "$dir" "$pg_port" \
-            1 "$calls" >>"$samples"
+        measure_php apart "$last_core" 0
+        measure_php one 0 0
+        measure_php free "0-$last_core" "0-$last_core"
+    done
+}
+
+# measure_php PLACEMENT PG-CORES APP-CORES: one PHP process, with PostgreSQL on some cores and PHP
+# and the pool on others. Where the scheduler puts three processes that wake each other decides
+# more than anything else here, so it is said and not left to chance.
+measure_php() {
+    local pid
+    for pid in "$pg_pid" $(pgrep -P "$pg_pid"); do taskset -acp "$2" "$pid" >/dev/null; done
+    for pid in "$main_pid" "$unix_pid"; do taskset -acp "$3" "$pid" >/dev/null; done
+    taskset -c "$3" php -d opcache.enable_cli=0 scripts/bench.php "$main_address" "$unix_address" \
+        "$dir" "$pg_port" 1 "$calls" | sed "s/^/$1_/" >>"$samples"
+    for pid in "$pg_pid" $(pgrep -P "$pg_pid") "$main_pid" "$unix_pid"; do
+        taskset -acp "0-$last_core" "$pid" >/dev/null
     done
 }
 
@@ -196,6 +211,14 @@ measure_idle() {
     for field in before connected after_one_call; do
         sample "rss_$field" "$(json_field "rss_kib_$field" <<<"$output" | awk '{ print $1 / 1024 }')"
     done
+}
+
+placement() {
+    case $1 in
+        apart) echo "apart: PostgreSQL on one core, PHP and the pool on another" ;;
+        one) echo "all on one core" ;;
+        free) echo "wherever the scheduler puts them" ;;
+    esac
 }
 
 row() { printf '| %s |\n' "$(printf '%s | ' "$@" | sed 's/ | $//')"; }
@@ -227,19 +250,21 @@ rr-pgpool's CPU per Execute (TCP, JSON) is **$(ratio tcp_cpu bouncer_cpu)** of p
 ### One PHP process, one row by primary key
 
 MARKDOWN
-    row "median us" "Execute" "PDO prepare+execute+fetch, direct" ratio
-    row --- ---: ---: ---:
-    for transport in tcp unix; do
-        for state in warm cold; do
-            row "$transport, $state" "$(median "execute_${transport}_$state")" "$(median "pdo_${transport}_$state")" \
-                "$(ratio "execute_${transport}_$state" "pdo_${transport}_$state")"
+    row "median us" "" "Execute" "PDO prepare+execute+fetch" "ratio" "PDO, one statement reused"
+    row --- --- ---: ---: ---: ---:
+    local place way
+    for place in apart one free; do
+        for way in tcp_warm tcp_cold unix_warm unix_cold; do
+            row "$(placement "$place")" "${way/_/, }" "$(median "${place}_execute_$way")" \
+                "$(median "${place}_pdo_$way")" "$(ratio "${place}_execute_$way" "${place}_pdo_$way")" \
+                "$(median "${place}_pdo_${way%_*}_reused")"
         done
     done
     cat <<MARKDOWN
 
-Warm: the same statement text every time; cold: a new text every time. The goal is at most 0.5 warm.
+Warm: the same statement text every time; cold: a new text every time. The goal is at most 0.5 warm,
+over TCP. "Apart" is what a database on another machine comes closest to.
 In each row both ways reach PostgreSQL by the same means, TCP or a Unix socket; turns of 20 calls each.
-A PDO statement that is prepared once and reused takes $(median pdo_tcp_reused) us (TCP), $(median pdo_unix_reused) us (Unix socket).
 
 ### $idle idle RPC connections
 
@@ -259,6 +284,7 @@ fi
 pgbench=$(find_program pgbench)
 psql=$(find_program psql)
 pgbouncer=$(find_program pgbouncer)
+last_core=$(($(nproc) - 1))
 rr_pgpool=${RR_PGPOOL_BINARY:-$target/release/rr-pgpool}
 loadgen=${LOADGEN_BINARY:-$target/release/loadgen}
 say "building the release"

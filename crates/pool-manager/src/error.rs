@@ -31,7 +31,7 @@ pub enum Error {
     #[error(transparent)]
     Housekeeping(#[from] HousekeepingError),
     /// The server did not let us in within `acquire_timeout`; nothing was executed.
-    #[error("pool \"{pool}\": the server did not accept a session within {limit:?}")]
+    #[error("pool \"{pool}\": the server did not accept a session within {}", format_limit(*limit))]
     CannotConnectInTime {
         /// The pool's name.
         pool: Arc<str>,
@@ -52,8 +52,9 @@ pub enum Error {
     },
     /// No server connection became free in time.
     #[error(
-        "pool \"{pool}\" is exhausted: {what} for {waited:?}, {size} in all, {waiting} callers \
-         waiting; raise {remedy} or hold them for less time"
+        "pool \"{pool}\" is exhausted: {what} for {}, {size} in all, callers waiting: {waiting}; \
+         raise {remedy} or hold them for less time",
+        format_limit(*waited)
     )]
     Exhausted {
         /// The pool's name.
@@ -160,10 +161,8 @@ impl Error {
 
 fn not_executed_text(fatal: Option<&ServerError>) -> String {
     match fatal {
-        Some(fatal) => format!("{} (the statement was not executed)", fatal.message),
-        None => {
-            "server closed the connection unexpectedly (the statement was not executed)".to_owned()
-        }
+        Some(fatal) => format!("{} (not executed)", fatal.message),
+        None => "server closed the connection unexpectedly (not executed)".to_owned(),
     }
 }
 

@@ -94,6 +94,7 @@ impl Pool {
         let took = started.elapsed();
         let slow = took >= self.options().slow_threshold;
         self.counters().query(took, result.is_err(), slow);
+        sink.ended(took);
         result.map_err(|error| exposure.explain(error))
     }
 

@@ -30,6 +30,11 @@ pub trait ResultSink {
     fn begin(&mut self, columns: &Arc<Columns>) -> Result<(), SinkError>;
     /// One row: the body of a DataRow.
     fn row(&mut self, columns: &Columns, body: &[u8]) -> Result<(), SinkError>;
+    /// The statement has ended, well or not, after running for `took`: without the time that its
+    /// caller waited for a connection.
+    fn ended(&mut self, took: Duration) {
+        let _ = took;
+    }
 }
 
 /// Why a sink takes no more rows.
@@ -104,7 +109,7 @@ pub(crate) enum ExecuteError {
     Lost { error: LinkError, progress: Progress },
     #[error(transparent)]
     Argument(#[from] ArgError),
-    #[error("the statement has {expected} parameters, {given} arguments were given")]
+    #[error("wrong number of arguments: the statement takes {expected}, given were {given}")]
     ArgumentCount { expected: usize, given: usize },
     /// The statement cannot be put into a protocol message (a NUL byte, more than 2 GiB).
     #[error("the statement cannot be sent: {0}")]

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::names::Named;
-use super::settings::{DEFAULT_APPLICATION_NAME, DEFAULT_CONNECT_TIMEOUT, DEFAULT_PORT};
+use super::settings::{DEFAULT_APPLICATION_NAME, DEFAULT_CONNECT_TIMEOUT};
 use super::{ChannelBinding, ConnectParams, Host, RootCert, SslMode, TargetSessionAttrs};
 use crate::config::GoDuration;
 use crate::secret::Secret;
@@ -42,7 +42,7 @@ impl ConnectParams {
         url
     }
 
-    /// Everything that differs from its default.
+    /// Every parameter that differs from its default.
     fn parameters(&self) -> Vec<(&'static str, String)> {
         let mut pairs = Vec::new();
         if let Some(addresses) = self.addresses() {
@@ -100,6 +100,7 @@ impl fmt::Display for ConnectParams {
     }
 }
 
+/// A host with the port that is in effect, given or not.
 fn host_and_port(host: &Host) -> String {
     let (name, port) = match host {
         Host::Tcp { host, port, .. } if host.contains(':') => {
@@ -108,7 +109,7 @@ fn host_and_port(host: &Host) -> String {
         Host::Tcp { host, port, .. } => (encode(host), *port),
         Host::Unix { dir, port } => (encode(&lossy(dir)), *port),
     };
-    if port == DEFAULT_PORT { name } else { format!("{name}:{port}") }
+    format!("{name}:{port}")
 }
 
 fn lossy(path: &std::path::Path) -> String {

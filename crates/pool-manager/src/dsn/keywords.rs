@@ -62,8 +62,9 @@ pub(crate) fn unknown(keyword: &str, echo: bool) -> DsnError {
         && keyword.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if !echo || !plausible {
         return DsnError::syntax(
-            "there is an unknown keyword; a password with spaces needs quotes in the key=value \
-             form, and one with any of @ / : ? & % = percent-encoding in the URL form",
+            "there is an unknown keyword, which is not shown because it may be a piece of the \
+             password; a password with spaces needs quotes in the key=value form, and one with any \
+             of @ / : ? & % = percent-encoding in the URL form",
         );
     }
     let lower = keyword.to_ascii_lowercase();

@@ -220,6 +220,25 @@ fn unknown_keywords_get_a_suggestion() {
 }
 
 #[test]
+fn an_unencoded_at_in_a_password_is_explained() {
+    for text in [
+        "postgres://app:sec@ret@127.0.0.1/app",
+        "postgres://a:s@r:x@h:1",
+        "postgres://a:s@r@h?port=2",
+    ] {
+        let error = wrong(text);
+        assert!(error.starts_with("host: ") && error.contains("written %40"), "{text}: {error}");
+    }
+    // What stands behind the last @ is no password.
+    assert_eq!(
+        wrong("postgres://app:sec@ret@127.0.0.1/app?sslmod=require"),
+        "unknown keyword \"sslmod\": did you mean sslmode?"
+    );
+    let error = wrong("postgres://app:sec@ret?hun=1@127.0.0.1/app");
+    assert!(error.contains("not shown because it may be a piece of the password"), "{error}");
+}
+
+#[test]
 fn passwords_that_break_the_syntax_are_not_repeated() {
     for text in [
         "postgres://u:hun/ter2@h/d",
@@ -227,6 +246,8 @@ fn passwords_that_break_the_syntax_are_not_repeated() {
         "postgres://u:hun@ter2:x@h/d",
         "postgres://u:hun%ter2@h/d",
         "postgres://u:ter2/x?hun=1@h/d",
+        "postgres://u:x@ter2?hun=1@h/d",
+        "postgres://u:x@y?sslmode=hun@h/d",
         "postgres://u:1/hun?sslmode=ter2@h/d",
         "postgres://h/d?user=u&password=1&hun=ter2",
         "host=h user=u password=x hun ter2",
@@ -244,12 +265,13 @@ fn passwords_that_break_the_syntax_are_not_repeated() {
 fn a_masked_dsn_shows_all_but_the_password() {
     let params =
         ok("postgres://app:hunter2@a:1,%2Ftmp,[::1]/shop?sslmode=require&connect_timeout=7");
-    let masked = "postgres://app:***@a:1,%2Ftmp,[::1]/shop?sslmode=require&connect_timeout=7s";
+    let masked =
+        "postgres://app:***@a:1,%2Ftmp:5432,[::1]:5432/shop?sslmode=require&connect_timeout=7s";
     assert_eq!(params.masked_dsn(), masked);
     assert_eq!(params.to_string(), masked);
     assert!(!format!("{params:?}").contains("hunter2"));
     assert_eq!(Dsn::new("nonsense hunter2").to_string(), "***");
-    assert_eq!(ok("postgres://app@a/b").masked_dsn(), "postgres://app@a/b");
+    assert_eq!(ok("postgres://app@a/b").masked_dsn(), "postgres://app@a:5432/b");
 }
 
 fn host_strategy() -> impl Strategy<Value = Host> {

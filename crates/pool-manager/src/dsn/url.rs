@@ -40,23 +40,32 @@ pub(crate) fn parse(rest: &str) -> Result<Settings, DsnError> {
     // An '@' further on may mean that the password holds a '/': then no piece is repeated.
     let trusted = !rest.split('?').next().unwrap_or(rest).contains('@')
         && (credentials.is_some() || !rest.contains('@'));
-    settings.echo = trusted;
-    let (authority, query) = match rest.split_once('?') {
-        Some((authority, query)) => (authority, Some(query)),
-        None => (rest, None),
-    };
+    let (authority, query) = rest.split_once('?').unwrap_or((rest, ""));
+    // A password ends at the last '@': what stands behind that is no piece of it.
+    let echo_query = !query.contains('@');
+    settings.echo = trusted && echo_query;
     let (hosts, database) = match authority.split_once('/') {
         Some((hosts, database)) => (hosts, Some(database)),
         None => (authority, None),
     };
-    host_list(hosts, &mut settings)?;
+    let at_in_hosts = hosts.contains('@');
+    if !at_in_hosts {
+        host_list(hosts, &mut settings)?;
+    }
     if let Some(database) = database.filter(|name| !name.is_empty()) {
         if database.contains(['/', '@']) && !trusted {
             return Err(encode_credentials());
         }
         settings.set("dbname", decode(database, "dbname")?);
     }
-    query_pairs(query.unwrap_or(""), trusted, &mut settings)?;
+    query_pairs(query, echo_query, &mut settings)?;
+    if at_in_hosts {
+        return Err(DsnError::value(
+            "host",
+            "there is an @ in it; an @ in the user or password must be written %40 (and / %2F, \
+             : %3A, % %25)",
+        ));
+    }
     Ok(settings)
 }
 
@@ -125,6 +134,7 @@ fn host_and_port(part: &str) -> Result<(&str, &str), DsnError> {
     }
 }
 
+/// Reads the pairs after `?`; `trusted` when no piece of a password can stand there.
 fn query_pairs(query: &str, trusted: bool, settings: &mut Settings) -> Result<(), DsnError> {
     let mut echo = trusted;
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {

@@ -98,8 +98,8 @@ async fn waiting_ends_after_acquire_timeout_with_pool_size_and_waiters() {
     let two = value(&pool, "SELECT 1").await;
     let one = first.await.unwrap();
     assert_error(&one, "53300", "pool \"primary\" is exhausted");
-    assert_error(&one, "53300", "2 in all, 1 callers waiting");
-    assert_error(&two, "53300", "2 in all, 0 callers waiting");
+    assert_error(&one, "53300", "2 in all, callers waiting: 1");
+    assert_error(&two, "53300", "2 in all, callers waiting: 0");
     let text = one.unwrap_err().to_string();
     for detector in ["connection", "server closed", "timed out", "terminating"] {
         assert!(!text.contains(detector), "{text}");

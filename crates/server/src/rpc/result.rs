@@ -1,6 +1,7 @@
 //! Rows from the wire into the reply, as they arrive.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use goridge_framing::WriteError;
 use pool_manager::values::{Columns, Row, RowStyle};
@@ -13,11 +14,17 @@ pub(super) struct ResultWriter<'r, 'out> {
     reply: &'r mut Reply<'out>,
     style: RowStyle,
     columns: Option<Arc<Columns>>,
+    took: Option<Duration>,
 }
 
 impl<'r, 'out> ResultWriter<'r, 'out> {
     pub(super) fn new(reply: &'r mut Reply<'out>, style: RowStyle) -> Self {
-        Self { reply, style, columns: None }
+        Self { reply, style, columns: None, took: None }
+    }
+
+    /// How long the statement ran; `None` when it never did.
+    pub(super) fn took(&self) -> Option<Duration> {
+        self.took
     }
 
     /// Ends the list of rows and adds the columns, when the statement had a result.
@@ -42,6 +49,10 @@ impl ResultSink for ResultWriter<'_, '_> {
     fn row(&mut self, columns: &Columns, body: &[u8]) -> Result<(), SinkError> {
         let row = Row::new(columns, body)?.styled(self.style);
         self.reply.element(&row).map_err(|error| self.explain(&error))
+    }
+
+    fn ended(&mut self, took: Duration) {
+        self.took = Some(took);
     }
 }
 

@@ -184,10 +184,14 @@ async fn the_number_of_arguments_must_fit() {
     let setup = Setup::new().await;
     let mut client = setup.client().await;
     for (query, args, text) in [
-        ("SELECT $1::int4", json!([]), "has 1 parameters, 0 arguments were given"),
-        ("SELECT $1::int4", json!([1, 2]), "has 1 parameters, 2 arguments were given"),
-        ("SELECT 1", json!([1]), "has 0 parameters, 1 arguments were given"),
-        ("SELECT $1::int4, $3::int4, $2::text", json!([1, 2]), "has 3 parameters, 2 arguments"),
+        ("SELECT $1::int4", json!([]), "the statement takes 1, given were 0"),
+        ("SELECT $1::int4", json!([1, 2]), "the statement takes 1, given were 2"),
+        ("SELECT 1", json!([1]), "the statement takes 0, given were 1"),
+        (
+            "SELECT $1::int4, $3::int4, $2::text",
+            json!([1, 2]),
+            "the statement takes 3, given were 2",
+        ),
     ] {
         let error = failed(client.execute(query, args).await, "08P01");
         assert!(error.contains(text), "{error}");

@@ -207,7 +207,7 @@ async fn class_three_overload() {
     assert_matches_no_detector(reply.as_ref().unwrap());
     let error = failed(reply, "53300");
     assert!(error.contains("pool \"primary\"") && error.contains("2 in all"), "{error}");
-    assert!(error.contains("0 callers waiting"), "{error}");
+    assert!(error.contains("callers waiting: 0"), "{error}");
     // Three wait, the others are refused at once.
     for _ in 0..6 {
         client.send_json("Execute", &json!({"query": "SELECT 1"})).await.unwrap();

@@ -100,7 +100,8 @@ async fn run(
             pool.execute(&statement, &mut rows).await
         }
     };
-    log(context, &statement, started.elapsed(), result.as_ref().err());
+    let took = rows.took();
+    log(context, &statement, started.elapsed(), took, result.as_ref().err());
     let tag = result?;
     rows.finish().map_err(|error| {
         Error::refused(SqlState::PROGRAM_LIMIT_EXCEEDED, format!("{error}; fetch less at a time"))
@@ -138,23 +139,32 @@ fn place<'a>(
     }
 }
 
-/// Logs a statement when that is wanted: every one, or slow ones. Literals are masked and
+/// Logs a statement when that is wanted: every one, or slow ones. A slow one is one that ran for
+/// long; waiting for a connection before is told, but blames nobody. Literals are masked and
 /// arguments left out unless `log_params` is set.
-fn log(context: &Context<'_>, statement: &Statement<'_>, took: Duration, error: Option<&Error>) {
+fn log(
+    context: &Context<'_>,
+    statement: &Statement<'_>,
+    total: Duration,
+    took: Option<Duration>,
+    error: Option<&Error>,
+) {
     let options = &context.service.options;
-    let slow = options.slow_query.is_some_and(|limit| took >= limit);
+    let slow = options.slow_query.zip(took).is_some_and(|(limit, took)| took >= limit);
     if !slow && !options.log_queries {
         return;
     }
     let start = beginning(statement.sql);
     let sql = if options.log_params { start.to_owned() } else { mask_literals(start) };
     let params = options.log_params.then(|| tracing::field::debug(ShownArgs(statement.args)));
-    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    let took_us = took.map(micros);
+    let wait_us = micros(total.saturating_sub(took.unwrap_or_default()));
     let sqlstate = error.map(|error| error.sqlstate().to_string());
     if slow {
-        tracing::warn!(sql, params, took_us, sqlstate, "slow query");
+        tracing::warn!(sql, params, took_us, wait_us, sqlstate, "slow query");
     } else {
-        tracing::info!(sql, params, took_us, sqlstate, "query");
+        tracing::info!(sql, params, took_us, wait_us, sqlstate, "query");
     }
 }
 
