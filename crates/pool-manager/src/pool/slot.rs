@@ -11,8 +11,9 @@ use std::time::Instant;
 
 use crate::connection::ServerConnection;
 
-/// Empty slots that bb8 may hand out before idle connections show up behind them.
-const MAX_EMPTY_SLOTS: usize = 64;
+/// Empty slots that bb8 may hand out before idle connections show up behind them: at most one for
+/// each caller inside, so this is for the largest pools.
+const MAX_EMPTY_SLOTS: usize = 1024;
 
 /// A place for one connection.
 #[derive(Default)]

@@ -11,12 +11,13 @@ use super::load::LoadOptions;
 use super::overrides::Override;
 use super::types::Config;
 
-/// Loads a configuration and renders it, with what was overridden and what is not active yet.
+/// Loads a configuration and renders it, with what was overridden, what is not active yet, and
+/// which variables are not set.
 ///
 /// # Errors
 /// See [`Config::load`].
 pub fn check_config(options: &LoadOptions<'_>) -> Result<String, ConfigError> {
-    let config = Config::load(options)?;
+    let (config, unset) = Config::load_noting(options)?;
     let mut text = format!("# {}: valid\n", options.path.display());
     for given in &options.overrides {
         // Writing to a String cannot fail.
@@ -24,6 +25,9 @@ pub fn check_config(options: &LoadOptions<'_>) -> Result<String, ConfigError> {
     }
     for inactive in config.inactive() {
         let _ = writeln!(text, "# {}: {}: accepted, not active yet", inactive.place, inactive.key);
+    }
+    for reference in unset {
+        let _ = writeln!(text, "# {reference}");
     }
     text.push_str(&render(&config));
     Ok(text)

@@ -4,6 +4,7 @@
 //! default is empty. A `$` that starts none of these is kept, so that it may stand in a password.
 
 use std::collections::HashMap;
+use std::fmt;
 
 /// Deepest nesting of defaults: `${A:-${B:-…}}`.
 const MAX_NESTING: usize = 16;
@@ -31,18 +32,58 @@ impl<'a> Environment<'a> {
         value.filter(|value| !value.is_empty())
     }
 
+    /// Whether a variable is set, be it to an empty text.
+    fn is_set(&self, name: &str) -> bool {
+        (self.process)(name).is_some() || self.files.iter().any(|file| file.contains_key(name))
+    }
+
     /// The text with its references replaced; `None` when it has none.
     pub(crate) fn expand(&self, text: &str) -> Option<String> {
         expand(text, &|name| self.get(name))
+    }
+
+    /// The variables whose references in a text come to nothing: not set or empty, and without
+    /// default.
+    pub(crate) fn missing(&self, text: &str) -> Vec<Missing> {
+        let mut missing: Vec<Missing> = Vec::new();
+        let mut note = |name: &str| {
+            if missing.iter().all(|known| known.name != name) {
+                missing.push(Missing { name: name.to_owned(), is_set: self.is_set(name) });
+            }
+        };
+        expand_nested(text, &|name| self.get(name), &mut note, 0);
+        missing
+    }
+}
+
+/// A variable without a value to insert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Missing {
+    pub(crate) name: String,
+    /// Set, but to an empty text, which may be meant.
+    pub(crate) is_set: bool,
+}
+
+/// `${NAME} is not set`
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = if self.is_set { "empty" } else { "not set" };
+        write!(f, "${{{}}} is {state}", self.name)
     }
 }
 
 /// Replaces references by what `get` answers; `None` when there are none.
 pub(crate) fn expand(text: &str, get: &dyn Fn(&str) -> Option<String>) -> Option<String> {
-    expand_nested(text, get, 0)
+    expand_nested(text, get, &mut |_| {}, 0)
 }
 
-fn expand_nested(text: &str, get: &dyn Fn(&str) -> Option<String>, depth: usize) -> Option<String> {
+/// As [`expand`]; `missing` is told the references that have neither value nor default.
+fn expand_nested(
+    text: &str,
+    get: &dyn Fn(&str) -> Option<String>,
+    missing: &mut dyn FnMut(&str),
+    depth: usize,
+) -> Option<String> {
     let mut expanded = String::new();
     let mut changed = false;
     let mut rest = text;
@@ -51,13 +92,16 @@ fn expand_nested(text: &str, get: &dyn Fn(&str) -> Option<String>, depth: usize)
         match reference(from_dollar) {
             Some(found) => {
                 changed = true;
-                let value = get(found.name).or_else(|| {
-                    let default = found.default?;
-                    let deeper = depth < MAX_NESTING;
-                    let nested = deeper.then(|| expand_nested(default, get, depth + 1)).flatten();
-                    Some(nested.unwrap_or_else(|| default.to_owned()))
-                });
-                expanded.push_str(&value.unwrap_or_default());
+                match (get(found.name), found.default) {
+                    (Some(value), _) => expanded.push_str(&value),
+                    (None, Some(default)) => {
+                        let nested = (depth < MAX_NESTING)
+                            .then(|| expand_nested(default, get, missing, depth + 1))
+                            .flatten();
+                        expanded.push_str(nested.as_deref().unwrap_or(default));
+                    }
+                    (None, None) => missing(found.name),
+                }
                 rest = found.after;
             }
             // Of two dollars the second starts no reference either, as in RoadRunner.
@@ -160,6 +204,14 @@ mod tests {
     fn references_with_and_without_default_mix() {
         assert_eq!(expanded("${USER}@${HOST:-db}/${NONE}x"), "app@db/x");
         assert_eq!(expanded("$USER:${NONE:-a:-b}"), "app:a:-b");
+    }
+
+    #[test]
+    fn references_that_come_to_nothing_are_noted_once() {
+        let get = |name: &str| (name == "EMPTY").then(String::new);
+        let missing = Environment::new(&get).missing("$A ${EMPTY}$A ${B:-x} ${C:-$D} ${E:-} $$F");
+        let shown: Vec<_> = missing.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["${A} is not set", "${EMPTY} is empty", "${D} is not set"]);
     }
 
     #[test]

@@ -10,7 +10,8 @@ use super::overrides::Override;
 use super::schema;
 use super::tree::{Node, Scalar, Value};
 use super::types::{Config, SetKey};
-use super::{dotenv, yaml};
+use super::unset::UnsetReference;
+use super::{dotenv, unset, yaml};
 
 /// The only version of configuration files that RoadRunner has now.
 const VERSION: &str = "3";
@@ -48,6 +49,13 @@ impl Config {
     /// # Errors
     /// The first thing that is wrong: file, line, key, reason. No secret is repeated.
     pub fn load(options: &LoadOptions<'_>) -> Result<Self, ConfigError> {
+        Self::load_noting(options).map(|(config, _)| config)
+    }
+
+    /// As [`Config::load`], with the references to variables that are not set.
+    pub(crate) fn load_noting(
+        options: &LoadOptions<'_>,
+    ) -> Result<(Self, Vec<UnsetReference>), ConfigError> {
         let root = read_tree(options)?;
         let file = shown(&options.path);
         let Some(section) = root.get("pgpool") else {
@@ -59,6 +67,7 @@ impl Config {
         };
         let mut config: Self = de::from_node(section).map_err(|error| explain(&error, &file))?;
         config.validate().map_err(|error| {
+            let error = unset::explain(section, error);
             let key = if error.key.is_empty() { String::new() } else { format!(".{}", error.key) };
             let place = section.place_of(&error.key);
             ConfigError::key(place, format!("pgpool{key}"), error.reason)
@@ -66,7 +75,7 @@ impl Config {
         section.each_leaf("pgpool", &mut |key, place| {
             config.set_keys.push(SetKey { key: key.to_owned(), place: place.to_string() });
         });
-        Ok(config)
+        Ok((config, unset::references(section)))
     }
 }
 

@@ -16,6 +16,7 @@ mod schema;
 mod suggest;
 mod tree;
 mod types;
+mod unset;
 mod values;
 mod yaml;
 

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::env::Environment;
+use super::env::{Environment, Missing};
 
 /// Where a value was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +58,8 @@ pub(crate) struct Scalar {
     pub(crate) plain: bool,
     /// The text before expansion, when that changed it.
     pub(crate) written: Option<String>,
+    /// Variables that the text refers to and that gave it nothing.
+    pub(crate) missing: Vec<Missing>,
 }
 
 impl Node {
@@ -104,19 +106,47 @@ impl Node {
     /// The place of a key such as `backends.replicas[0].dsn`, or of what comes nearest above it.
     pub(crate) fn place_of(&self, key: &str) -> &Place {
         let mut node = self;
-        for segment in key.split(['.', '[']).filter(|segment| !segment.is_empty()) {
-            let next = match &node.value {
-                Value::List(items) => {
-                    segment.trim_end_matches(']').parse().ok().and_then(|i: usize| items.get(i))
-                }
-                _ => node.get(segment),
-            };
-            match next {
+        for segment in segments(key) {
+            match node.child(segment) {
                 Some(next) => node = next,
                 None => break,
             }
         }
         &node.place
+    }
+
+    /// The scalar at such a key.
+    pub(crate) fn scalar_at(&self, key: &str) -> Option<&Scalar> {
+        match segments(key).try_fold(self, Node::child).map(|node| &node.value) {
+            Some(Value::Scalar(scalar)) => Some(scalar),
+            _ => None,
+        }
+    }
+
+    /// The value under a key of a map, or under an index (`0]`) of a list.
+    fn child(&self, segment: &str) -> Option<&Node> {
+        match &self.value {
+            Value::List(items) => items.get(segment.trim_end_matches(']').parse::<usize>().ok()?),
+            _ => self.get(segment),
+        }
+    }
+
+    /// Calls `visit` with the path of every text, below `path`.
+    pub(crate) fn each_scalar(&self, path: &str, visit: &mut dyn FnMut(&str, &Place, &Scalar)) {
+        match &self.value {
+            Value::Null => {}
+            Value::Scalar(scalar) => visit(path, &self.place, scalar),
+            Value::List(items) => {
+                for (index, node) in items.iter().enumerate() {
+                    node.each_scalar(&format!("{path}[{index}]"), visit);
+                }
+            }
+            Value::Map(entries) => {
+                for (key, node) in entries {
+                    node.each_scalar(&format!("{path}.{key}"), visit);
+                }
+            }
+        }
     }
 
     /// Calls `visit` with the path of every value that is set, below `path`.
@@ -138,15 +168,21 @@ impl Node {
     }
 }
 
+/// The keys and indexes of a path.
+fn segments(key: &str) -> impl Iterator<Item = &str> {
+    key.split(['.', '[']).filter(|segment| !segment.is_empty())
+}
+
 impl Scalar {
     pub(crate) fn quoted(text: impl Into<String>) -> Self {
-        Self { text: text.into(), plain: false, written: None }
+        Self { text: text.into(), plain: false, written: None, missing: Vec::new() }
     }
 
     fn expand(&mut self, env: &Environment<'_>) {
         if let Some(expanded) = env.expand(&self.text) {
             // What the environment says is text, whatever it looks like.
             self.plain = false;
+            self.missing = env.missing(&self.text);
             self.written = Some(std::mem::replace(&mut self.text, expanded));
         }
     }

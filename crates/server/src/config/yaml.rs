@@ -206,5 +206,5 @@ fn scalar(text: String, style: ScalarStyle, tag: Option<&Tag>) -> Value {
     if plain && matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL") {
         return Value::Null;
     }
-    Value::Scalar(Scalar { text, plain, written: None })
+    Value::Scalar(Scalar { plain, ..Scalar::quoted(text) })
 }

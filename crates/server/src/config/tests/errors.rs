@@ -197,6 +197,30 @@ fn a_wrong_dsn_is_explained_at_its_line() {
 }
 
 #[test]
+fn an_unset_variable_is_named_as_the_cause() {
+    let with = |lines: &str, env: &[(&str, &str)]| wrong_with(&with_primary(lines), &[], env);
+    let primary = ".rr.yaml:5: pgpool.backends.primary";
+    assert_eq!(
+        with("dsn: ${DATABASE_URL}", &[]),
+        format!("{primary}.dsn: is empty because ${{DATABASE_URL}} is not set")
+    );
+    assert_eq!(
+        with("dsn: $DATABASE_URL", &[("DATABASE_URL", "")]),
+        format!("{primary}.dsn: is empty because ${{DATABASE_URL}} is empty")
+    );
+    assert_eq!(
+        with("host: $DB_HOST$DB_DOMAIN\nuser: app", &[]),
+        format!(
+            "{primary}.host: is empty because ${{DB_HOST}} is not set, ${{DB_DOMAIN}} is not set"
+        )
+    );
+    let error = with("dsn: postgres://app:hunter2@$DB_HOST/shop", &[]);
+    assert!(error.ends_with(" (${DB_HOST} is not set)"), "{error}");
+    let error = with("pool: {}", &[]);
+    assert!(error.contains("is missing: give dsn: "), "{error}");
+}
+
+#[test]
 fn broken_yaml_is_placed() {
     let error = wrong("version: '3'\npgpool:\n  a: [b\n");
     assert!(error.starts_with(".rr.yaml:") && error.contains("not valid YAML"), "{error}");
@@ -267,5 +291,11 @@ proptest! {
     ])) {
         let set = format!("pgpool.{key}={value}");
         let _ = Files::new(MINIMAL).load(&[&set], &[]);
+    }
+}
+#[test]
+fn probe() {
+    for t in ["version: '3'\npgpool:\n\tthreads: 1\n","version: '3'\npgpool\n  threads: 1\n","version: '3'\npgpool:\n  threads 1\n  enabled: true\n","version: '3'\npgpool:\n  threads:1\n  enabled: true\n","a: @b\n","a: b: c\n","a: `x\n","a: %x\n","a: *x\n","a: &\n","a: [b\n","a: {b\n","a: 'b\n","a: \"b\n","a: 'it's'\n","a: \"\\d\"\n","a: |x\n","a: !x!y z\n","a:\n  b: 1\n c: 2\n","a: 1\n  b: 2\n","a: x\nb\n","a:\n- b\n c\n","a: 'x' y\n", "a: ,b\n", "a: ]\n", "a: - b\n", "a: ? b\n","a:\n  b: 1\n\tc: 2\n","a: b # c\n", "}\n", "a: {b: c\nd: e\n"] {
+        match yaml::parse(t, "f") { Ok(_) => println!("{t:?}: ok"), Err(e) => println!("{t:?}: {e}") }
     }
 }

@@ -246,6 +246,30 @@ fn a_check_shows_everything_but_secrets() {
 }
 
 #[test]
+fn a_check_names_variables_that_are_not_set() {
+    let files = Files::new(&with_primary(
+        "host: db\nuser: ${DB_USER:-app}\npassword: ${NO_SUCH_PW}\noptions: $EMPTY\n\
+         behavior:\n  session_safe_functions:\n  - a\n  - b$NO_SUCH_NAME",
+    ));
+    let overrides = ["pgpool.backends.primary.database=shop$NO_SUCH_SUFFIX"];
+    let text = files.with(&overrides, &[("EMPTY", "")], check_config).unwrap();
+    let text = text.replace(&format!("{}/", files.path().display()), "");
+    let lines: Vec<_> = text.lines().filter(|line| line.ends_with("so it is empty")).collect();
+    let primary = "pgpool.backends.primary";
+    assert_eq!(
+        lines,
+        [
+            format!("# .rr.yaml:7: {primary}.password: NO_SUCH_PW is not set, so it is empty"),
+            format!(
+                "# .rr.yaml:12: {primary}.behavior.session_safe_functions[1]: NO_SUCH_NAME is not \
+                 set, so it is empty"
+            ),
+            format!("# -o: {primary}.database: NO_SUCH_SUFFIX is not set, so it is empty"),
+        ]
+    );
+}
+
+#[test]
 fn what_is_rendered_loads_again() {
     let config = load(&with_section(
         "threads: 0\nlogging: {level: warn}\ndatabases: {a: {primary: {host: h, user: u, sslmode: verify-ca}}}",
