@@ -18,8 +18,8 @@ const MAX_REPLY: usize = 1 << 30;
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CallError {
-    #[error("{0}")]
-    Address(&'static str),
+    #[error("{origin}: {reason} (found {found:?})")]
+    Address { origin: &'static str, reason: &'static str, found: String },
     #[error("no server at {address}: {source}; is `rr-pgpool serve` running there?")]
     Unreachable { address: String, source: io::Error },
     #[error("no answer from {address} within {} ms", .limit.as_millis())]
@@ -34,18 +34,17 @@ pub(super) enum CallError {
     Json(#[from] serde_json::Error),
 }
 
-/// Calls `method` on the server at `address` and waits `limit` for the answer.
+/// Calls `method` on the server at `target` and waits `limit` for the answer.
 pub(super) fn call(
-    address: &str,
+    target: &ListenAddress,
     limit: Duration,
     method: &str,
     request: &Value,
 ) -> Result<Value, CallError> {
-    let target: ListenAddress = address.parse().map_err(CallError::Address)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let exchange = async {
-        let unreachable = |source| CallError::Unreachable { address: address.to_owned(), source };
-        match &target {
+        let unreachable = |source| CallError::Unreachable { address: target.to_string(), source };
+        match target {
             ListenAddress::Tcp { host, port } => {
                 let host = if host.is_empty() { "127.0.0.1" } else { host };
                 let stream = TcpStream::connect((host, *port)).await.map_err(unreachable)?;
@@ -60,7 +59,7 @@ pub(super) fn call(
     runtime.block_on(async {
         match timeout(limit, exchange).await {
             Ok(result) => result,
-            Err(_) => Err(CallError::Timeout { address: address.to_owned(), limit }),
+            Err(_) => Err(CallError::Timeout { address: target.to_string(), limit }),
         }
     })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{FAILED, ServerArgs, client, output};
+use super::{FAILED, ServerArgs, output};
 
 /// How much longer than the statement we wait: the server's own answer says more.
 const SLACK: Duration = Duration::from_secs(1);
@@ -47,7 +47,7 @@ pub(super) fn run(args: &ExecArgs) -> ExitCode {
         "timeout": i64::try_from(limit.as_millis()).unwrap_or(-1),
     });
     let patience = limit.saturating_add(SLACK);
-    let answer = match client::call(&args.server.address, patience, "pgpool.Execute", &request) {
+    let answer = match args.server.call(patience, "pgpool.Execute", &request) {
         Ok(answer) => answer,
         Err(error) => return output::fail(error, FAILED),
     };
@@ -90,5 +90,5 @@ fn print(answer: &Value) {
         .flatten()
         .map(|row| row.as_array().into_iter().flatten().map(output::cell).collect())
         .collect();
-    output::rows(&header, &rows);
+    output::rows(&header, &rows, output::Layout::Wrapped);
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::output::Colour;
-use super::{ServerArgs, client, output};
+use super::{ServerArgs, output};
 
 /// A primary is unhealthy.
 const UNHEALTHY: u8 = 1;
@@ -28,7 +28,7 @@ pub(super) struct HealthArgs {
 pub(super) fn run(args: &HealthArgs) -> ExitCode {
     let request = json!({ "database": args.database });
     let limit = args.server.timeout.get();
-    let answer = match client::call(&args.server.address, limit, "pgpool.HealthCheck", &request) {
+    let answer = match args.server.call(limit, "pgpool.HealthCheck", &request) {
         Ok(answer) => answer,
         Err(error) => return output::fail(error, UNREACHABLE),
     };

@@ -14,13 +14,18 @@ mod stats;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use serde_json::Value;
 
 use crate::config::LoadOptions;
 
 /// Exit code of a command that was asked for something it could not do.
 const FAILED: u8 = 1;
+
+/// Environment variable that names the server for the commands that talk to it.
+const ADDRESS_VARIABLE: &str = "PGPOOL_RPC";
 
 const AFTER_HELP: &str = "\
 Try it without any setup:
@@ -64,9 +69,10 @@ enum Command {
     Health(health::HealthArgs),
     /// Show the pools of a running server
     ///
-    /// One row per pool: its connections (in all, idle, active, most allowed), callers that wait,
-    /// open transactions and sessions, statements, failed and slow ones among them, their average
-    /// time in microseconds, and the last error. --json has more.
+    /// One row per pool: its connections (all, idle, active, most allowed), callers that wait, open
+    /// transactions and sessions, statements, failed and slow ones among them, and their average
+    /// time in microseconds; below the table (in a pipe: in a last column) the last error. --json
+    /// has more.
     Stats(stats::StatsArgs),
     /// Execute one statement through a running server
     ///
@@ -111,11 +117,32 @@ impl ConfigArgs {
 #[derive(Args)]
 struct ServerArgs {
     /// RPC address of the server: tcp://host:port or unix://path
-    #[arg(long, env = "PGPOOL_RPC", default_value = "tcp://127.0.0.1:6002")]
+    #[arg(long, env = ADDRESS_VARIABLE, default_value = "tcp://127.0.0.1:6002")]
     address: String,
     /// How long to wait for the answer
     #[arg(long, default_value = "2s", value_name = "DURATION")]
     timeout: crate::config::GoDuration,
+}
+
+impl ServerArgs {
+    /// Sends a call to the server and waits `limit` for its answer.
+    fn call(
+        &self,
+        limit: Duration,
+        method: &str,
+        request: &Value,
+    ) -> Result<Value, client::CallError> {
+        let target = self.address.parse().map_err(|reason| {
+            let origin = self.origin(std::env::var(ADDRESS_VARIABLE).ok().as_deref());
+            client::CallError::Address { origin, reason, found: self.address.clone() }
+        })?;
+        client::call(&target, limit, method, request)
+    }
+
+    /// Where the address comes from, given what the environment says.
+    fn origin(&self, variable: Option<&str>) -> &'static str {
+        if variable == Some(self.address.as_str()) { ADDRESS_VARIABLE } else { "--address" }
+    }
 }
 
 /// Runs the command line of this process.
@@ -128,5 +155,23 @@ pub fn main() -> ExitCode {
         Command::Stats(args) => stats::run(&args),
         Command::Exec(args) => exec::run(&args),
         Command::Demo(args) => demo::run(&args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_address_is_repeated_with_its_origin() {
+        let timeout = crate::config::GoDuration::from_secs(1);
+        let args = ServerArgs { address: "foo".to_owned(), timeout };
+        assert_eq!(args.origin(Some("foo")), "PGPOOL_RPC");
+        assert_eq!(args.origin(Some("tcp://:1")), "--address");
+        assert_eq!(args.origin(None), "--address");
+        let error = args.call(timeout.get(), "pgpool.Version", &Value::Null).unwrap_err();
+        let text =
+            "--address: an address is written tcp://host:port or unix://path (found \"foo\")";
+        assert_eq!(error.to_string(), text);
     }
 }

@@ -8,6 +8,9 @@ use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use serde_json::Value;
 
+/// Narrowest terminal that is believed, in columns.
+const MIN_WIDTH: u16 = 20;
+
 /// How a missing value is shown.
 const NULL: &str = "NULL";
 
@@ -63,10 +66,24 @@ pub(super) fn coloured(colour: Colour, text: &str) -> String {
     if stdout().is_terminal() { colour.paint(text) } else { text.to_owned() }
 }
 
+/// Whether results go to a terminal.
+pub(super) fn to_terminal() -> bool {
+    stdout().is_terminal()
+}
+
+/// How a table is laid out on a terminal.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// As wide as the terminal at most: long cells are wrapped.
+    Wrapped,
+    /// Narrow columns, and no cell is ever wrapped.
+    Whole,
+}
+
 /// Prints rows: a table on a terminal, tab-separated lines in a pipe.
-pub(super) fn rows(header: &[String], rows: &[Vec<String>]) {
-    if stdout().is_terminal() {
-        line(table(header, rows));
+pub(super) fn rows(header: &[String], rows: &[Vec<String>], layout: Layout) {
+    if to_terminal() {
+        line(table(header, rows, layout));
         return;
     }
     for row in std::iter::once(header).chain(rows.iter().map(Vec::as_slice)) {
@@ -75,21 +92,34 @@ pub(super) fn rows(header: &[String], rows: &[Vec<String>]) {
     }
 }
 
-/// A table as wide as the terminal at most, with numbers to the right.
-fn table(header: &[String], rows: &[Vec<String>]) -> Table {
+/// A table with numbers to the right.
+fn table(header: &[String], rows: &[Vec<String>], layout: Layout) -> Table {
     let mut table = Table::new();
-    table.load_style(UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(UTF8_BORDERS_ONLY);
+    if wraps(layout, table.width()) {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    }
     table.set_header(header.iter().map(|title| printable(title)));
     for row in rows {
         table.add_row(row.iter().map(|cell| printable(cell)));
     }
+    let last = header.len().saturating_sub(1);
     for (index, column) in table.column_iter_mut().enumerate() {
         let mut cells = rows.iter().filter_map(|row| row.get(index)).peekable();
         if cells.peek().is_some() && cells.all(|cell| is_number(cell)) {
             column.set_cell_alignment(CellAlignment::Right);
         }
+        if layout == Layout::Whole {
+            column.set_padding(if index == last { (1, 1) } else { (1, 0) });
+        }
     }
     table
+}
+
+/// Whether to wrap cells on a terminal of so many columns. One that says 0, or next to nothing,
+/// does not know.
+fn wraps(layout: Layout, width: Option<u16>) -> bool {
+    layout == Layout::Wrapped && width.is_some_and(|width| width >= MIN_WIDTH)
 }
 
 /// Whether a cell is a number, or the NULL among numbers.
@@ -103,7 +133,7 @@ fn plain(cell: &str) -> String {
 }
 
 /// What a terminal may show: data must not be able to control it.
-fn printable(cell: &str) -> String {
+pub(super) fn printable(cell: &str) -> String {
     cell.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
@@ -128,10 +158,32 @@ mod tests {
     fn numbers_stand_to_the_right_and_words_to_the_left() {
         let rows =
             [strings(&["1", "one"]), strings(&["NULL", "no number"]), strings(&["-12.5", ""])];
-        let text = table(&strings(&["number", "word"]), &rows).to_string();
+        let text = table(&strings(&["number", "word"]), &rows, Layout::Wrapped).to_string();
         assert!(text.contains("│ number   word      │"), "{text}");
         assert!(text.contains("│      1   one       │"), "{text}");
         assert!(text.contains("│  -12.5             │"), "{text}");
+    }
+
+    #[test]
+    fn a_whole_table_is_narrow() {
+        let rows = [strings(&["primary", "25", "0"])];
+        let text = table(&strings(&["pool", "all", "idle"]), &rows, Layout::Whole).to_string();
+        assert!(text.contains("│ pool     all  idle │"), "{text}");
+        assert!(text.contains("│ primary   25     0 │"), "{text}");
+    }
+
+    #[test]
+    fn only_a_terminal_that_knows_its_width_wraps() {
+        for (layout, width, expected) in [
+            (Layout::Wrapped, Some(80), true),
+            (Layout::Wrapped, Some(20), true),
+            (Layout::Wrapped, Some(19), false),
+            (Layout::Wrapped, Some(0), false),
+            (Layout::Wrapped, None, false),
+            (Layout::Whole, Some(80), false),
+        ] {
+            assert_eq!(wraps(layout, width), expected, "{width:?}");
+        }
     }
 
     #[test]

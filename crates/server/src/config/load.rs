@@ -65,7 +65,8 @@ impl Config {
                  primary:\n      dsn: postgres://user:password@host:5432/dbname",
             ));
         };
-        let mut config: Self = de::from_node(section).map_err(|error| explain(&error, &file))?;
+        let mut config: Self = de::from_node(section)
+            .map_err(|error| explain(&error.within(schema::limits), &file))?;
         config.validate().map_err(|error| {
             let error = unset::explain(section, error);
             let key = if error.key.is_empty() { String::new() } else { format!(".{}", error.key) };

@@ -130,6 +130,18 @@ fn collect(root: &Value, schema: &Value, path: &str, paths: &mut Vec<String>) {
     }
 }
 
+/// Smallest and largest value of a key below `pgpool`, such as `backends.primary.port`.
+pub(crate) fn limits(key: &str) -> Option<(i64, i64)> {
+    let root = json_schema();
+    let mut schema = resolve(&root, &root);
+    for segment in key.split(['.', '[']).filter(|segment| !segment.is_empty()) {
+        let named = schema.get("properties").and_then(|properties| properties.get(segment));
+        let next = named.or_else(|| schema.get("additionalProperties"));
+        schema = resolve(&root, next.or_else(|| schema.get("items"))?);
+    }
+    Some((schema.get("minimum")?.as_i64()?, schema.get("maximum")?.as_i64()?))
+}
+
 /// Follows a reference to a definition.
 fn resolve<'s>(root: &'s Value, schema: &'s Value) -> &'s Value {
     let target = schema.get("$ref").and_then(Value::as_str).and_then(|name| name.strip_prefix('#'));

@@ -15,6 +15,7 @@ const MAX_NODES: usize = 100_000;
 pub(crate) fn parse(text: &str, file: &str) -> Result<Node, ConfigError> {
     let mut builder = Builder {
         parser: Parser::new_from_str(text),
+        text,
         file: file.into(),
         anchors: HashMap::new(),
         path: Vec::new(),
@@ -43,6 +44,7 @@ pub(crate) fn parse(text: &str, file: &str) -> Result<Node, ConfigError> {
 
 struct Builder<'input> {
     parser: Parser<'input, StrInput<'input>>,
+    text: &'input str,
     file: Arc<str>,
     anchors: HashMap<usize, Node>,
     /// Keys from the root to where the builder stands.
@@ -63,13 +65,11 @@ impl<'input> Builder<'input> {
     }
 
     fn syntax(&self, error: &ScanError) -> ConfigError {
-        let place = self.place_at(error.marker().line());
-        let reason = format!(
-            "this is not valid YAML: {}; a text with special characters needs \
-                              quotes",
-            error.info()
-        );
-        ConfigError::key(&place, "", reason)
+        let number = error.marker().line();
+        let line = self.text.lines().nth(number.saturating_sub(1)).unwrap_or_default();
+        let remedy = remedy(&error.info(), line);
+        let reason = format!("this is not valid YAML: {}{remedy}", error.info());
+        ConfigError::key(&self.place_at(number), "", reason)
     }
 
     fn place_at(&self, line: usize) -> Place {
@@ -189,6 +189,26 @@ impl<'input> Builder<'input> {
             }
             _ => Err(self.error(span, "<< takes a section or a list of sections")),
         }
+    }
+}
+
+/// What would probably help where `line` is no YAML, with its leading punctuation; may be empty.
+fn remedy(problem: &str, line: &str) -> &'static str {
+    let value = match line.split_once(": ") {
+        Some((_, value)) => value.trim_start(),
+        None => line.trim_start().strip_prefix("- ").unwrap_or_default().trim_start(),
+    };
+    if problem.contains("tabs ") || problem.ends_with("a tab") {
+        "; indent with spaces, not with tabs"
+    } else if problem.contains("expected ':'") {
+        "; a key is followed by a colon, as in key: value"
+    } else if value.starts_with(|c| "@`%&*!|>?-,[]{}".contains(c)) || value.contains(": ") {
+        "; a text with special characters needs quotes"
+    } else if problem.contains("mapping values are not allowed") {
+        "; a colon or the space after it may be missing in the line above, or the indentation may \
+         be wrong"
+    } else {
+        ""
     }
 }
 

@@ -23,12 +23,19 @@ pub(crate) struct DeError {
     pub(crate) is_stray: bool,
     /// The value in question, when it may be shown.
     found: Option<String>,
+    /// The range of the type that the reason names, where a number was expected.
+    range: Option<Box<str>>,
+}
+
+/// A range as reasons name it.
+pub(super) fn range(low: impl fmt::Display, high: impl fmt::Display) -> String {
+    format!("from {low} to {high}")
 }
 
 impl DeError {
     pub(super) fn new(reason: impl Into<String>) -> Self {
         let reason = reason.into();
-        Self { path: String::new(), place: None, reason, is_stray: false, found: None }
+        Self { path: String::new(), place: None, reason, is_stray: false, found: None, range: None }
     }
 
     /// The reason, with the value where that helps.
@@ -37,6 +44,21 @@ impl DeError {
             Some(found) => format!("{} (found {found})", self.reason),
             None => self.reason.clone(),
         }
+    }
+
+    /// Remembers the range that the reason names.
+    pub(super) fn of_range(self, range: &str) -> Self {
+        Self { range: Some(range.into()), ..self }
+    }
+
+    /// Names the limits of the key in place of those of its type, when `limits` knows them.
+    pub(crate) fn within(mut self, limits: impl FnOnce(&str) -> Option<(i64, i64)>) -> Self {
+        if let Some(of_type) = self.range.take()
+            && let Some((low, high)) = limits(&self.path)
+        {
+            self.reason = self.reason.replacen(&*of_type, &range(low, high), 1);
+        }
+        self
     }
 
     /// Adds what is known where the error happened; the first place wins.

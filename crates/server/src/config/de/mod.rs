@@ -73,10 +73,12 @@ fn integer<T: std::str::FromStr>(text: &str) -> Option<T> {
 macro_rules! deserialize_integers {
     ($($method:ident $visit:ident $type:ty),* $(,)?) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
-            let limits = format!("a whole number from {} to {}", <$type>::MIN, <$type>::MAX);
-            match integer::<$type>(self.text(&limits)?) {
+            let range = error::range(<$type>::MIN, <$type>::MAX);
+            let expected = format!("a whole number {range}");
+            let text = self.text(&expected).map_err(|error| error.of_range(&range))?;
+            match integer::<$type>(text) {
                 Some(number) => visitor.$visit(number),
-                None => Err(DeError::new(format!("must be {limits}"))),
+                None => Err(DeError::new(format!("must be {expected}")).of_range(&range)),
             }
         }
     )*};
