@@ -8,6 +8,7 @@
 //! Nothing here talks to the server, and nothing here keeps a value.
 
 mod arg;
+mod arg_read;
 mod array;
 mod catalogue;
 mod columns;
@@ -22,7 +23,8 @@ mod row;
 mod testing;
 mod types;
 
-pub use arg::{Arg, Args, MAX_ARG_DEPTH, MAX_ARG_VALUES};
+pub use arg::Arg;
+pub use arg_read::{Args, MAX_ARG_DEPTH, MAX_ARG_VALUES};
 pub use catalogue::{LOOKUP_SQL, TypeCatalogue};
 pub use columns::{Column, Columns};
 pub use message::MalformedMessage;

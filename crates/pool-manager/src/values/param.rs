@@ -19,7 +19,8 @@ use std::fmt::{self, Write as _};
 
 use bytes::{BufMut, BytesMut};
 
-use super::arg::{Arg, MAX_ARG_DEPTH};
+use super::arg::Arg;
+use super::arg_read::MAX_ARG_DEPTH;
 use super::hex;
 use super::number::{not_finite, write_float, write_float_as_integer};
 use super::types::{CATEGORY_BIT_STRING, CATEGORY_NUMERIC, TypeInfo, TypeKind};

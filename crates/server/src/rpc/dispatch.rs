@@ -5,16 +5,10 @@ use pool_manager::Owner;
 
 use super::methods;
 use super::reply::Reply;
-use super::service::Service;
+use super::service::{Context, Service};
 
 /// The only service name. Case matters, as in Go's net/rpc.
 const SERVICE: &str = "pgpool";
-
-/// What a method gets besides its request.
-pub(super) struct Context<'a> {
-    pub(super) service: &'a Service,
-    pub(super) owner: Owner,
-}
 
 /// Answers one request: with a reply frame, or with an error frame when there is no such method
 /// or its body cannot be decoded.

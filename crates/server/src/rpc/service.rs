@@ -79,3 +79,10 @@ impl Service {
         self.clients.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+/// What a method gets besides its request.
+pub(super) struct Context<'a> {
+    pub(super) service: &'a Service,
+    /// The client that calls.
+    pub(super) owner: Owner,
+}

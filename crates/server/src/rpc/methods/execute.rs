@@ -9,9 +9,9 @@ use pool_manager::values::{Arg, Args, RowShape, RowStyle, ValueStyle};
 use pool_manager::{CommandTag, Error, HeldKind, PRIMARY, SqlState, Statement};
 
 use super::request::{self, SettingValue};
-use crate::rpc::dispatch::Context;
 use crate::rpc::reply::Reply;
 use crate::rpc::result::ResultWriter;
+use crate::rpc::service::Context;
 
 /// Longest part of a statement in a log entry, bytes.
 const MAX_LOGGED_TEXT: usize = 8 * 1024;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use futures_util::future::join_all;
 use pool_manager::PRIMARY;
 
-use crate::rpc::dispatch::Context;
 use crate::rpc::reply::Reply;
+use crate::rpc::service::Context;
 
 goridge_framing::request_fields! {
     /// Request of HealthCheck.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use pool_manager::{Error, PRIMARY, PoolStats, SqlState};
 use serde::Serialize;
 
-use crate::rpc::dispatch::Context;
 use crate::rpc::reply::Reply;
+use crate::rpc::service::Context;
 use crate::time::rfc3339;
 
 goridge_framing::request_fields! {

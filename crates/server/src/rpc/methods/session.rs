@@ -6,8 +6,8 @@ use pool_manager::{Error, PRIMARY};
 
 use super::request::{self, SettingValue};
 use super::transaction_end::report;
-use crate::rpc::dispatch::Context;
 use crate::rpc::reply::Reply;
+use crate::rpc::service::Context;
 
 goridge_framing::request_fields! {
     /// Request of SessionBegin.

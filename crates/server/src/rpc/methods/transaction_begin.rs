@@ -4,8 +4,8 @@ use goridge_framing::fields::Entries;
 use pool_manager::{Error, PRIMARY, TransactionOptions, parse_isolation};
 
 use super::request::{self, SettingValue};
-use crate::rpc::dispatch::Context;
 use crate::rpc::reply::Reply;
+use crate::rpc::service::Context;
 
 goridge_framing::request_fields! {
     /// Request of TransactionBegin.

@@ -3,8 +3,8 @@
 use pool_manager::Error;
 
 use super::request;
-use crate::rpc::dispatch::Context;
 use crate::rpc::reply::Reply;
+use crate::rpc::service::Context;
 
 goridge_framing::request_fields! {
     /// Request of both methods.

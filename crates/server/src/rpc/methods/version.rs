@@ -6,9 +6,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::timeout;
 
-use crate::rpc::dispatch::Context;
 use crate::rpc::reply::Reply;
-use crate::rpc::service::FEATURES;
+use crate::rpc::service::{Context, FEATURES};
 
 /// How long a server may take to tell its version.
 const PATIENCE: Duration = Duration::from_secs(2);
