@@ -215,9 +215,9 @@ measure_idle() {
 
 placement() {
     case $1 in
-        apart) echo "apart: PostgreSQL on one core, PHP and the pool on another" ;;
-        one) echo "all on one core" ;;
-        free) echo "wherever the scheduler puts them" ;;
+        apart) echo "apart" ;;
+        one) echo "one core" ;;
+        free) echo "free" ;;
     esac
 }
 
@@ -263,7 +263,8 @@ MARKDOWN
     cat <<MARKDOWN
 
 Warm: the same statement text every time; cold: a new text every time. The goal is at most 0.5 warm,
-over TCP. "Apart" is what a database on another machine comes closest to.
+over TCP. Apart: PostgreSQL on one core, PHP and the pool on another, which is what a database on
+another machine comes closest to; one core: everything on it; free: wherever the scheduler puts them.
 In each row both ways reach PostgreSQL by the same means, TCP or a Unix socket; turns of 20 calls each.
 
 ### $idle idle RPC connections
