@@ -265,13 +265,15 @@ impl BackendWatch {
         Self { admin, database: database.name().to_owned() }
     }
 
-    /// Backends in the database now that satisfy `filter`.
+    /// Backends of pools in the database now that satisfy `filter`. A session of the test's own,
+    /// which may still be ending, is none of them.
     pub(crate) async fn count(&self, filter: &str) -> i64 {
         let sql = format!(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 \
-             AND backend_type = 'client backend' AND ({filter})"
+             AND backend_type = 'client backend' AND application_name = $2 AND ({filter})"
         );
-        let row = self.admin.query_one(&sql, &[&self.database]).await;
+        let pool = pool_manager::dsn::DEFAULT_APPLICATION_NAME;
+        let row = self.admin.query_one(&sql, &[&self.database, &pool]).await;
         row.unwrap_or_else(|error| panic!("{sql}: {error:?}")).get(0)
     }
 

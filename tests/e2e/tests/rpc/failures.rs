@@ -277,7 +277,7 @@ async fn postgresql_never_sees_more_connections_than_configured() {
     for client in &mut clients {
         for _ in 0..8 {
             client.recv_json().await.unwrap();
-            most = most.max(setup.count("usename = 'app'").await);
+            most = most.max(setup.count("application_name = 'rr-pgpool'").await);
         }
     }
     assert!((1..=3).contains(&most), "{most} at once");

@@ -28,7 +28,7 @@ async fn transactions_by_sql_are_refused_naming_transaction_begin() {
             assert!(error.contains("TransactionBegin"), "{query}: {error}");
         }
     }
-    assert_eq!(setup.count("usename = 'app'").await, 0, "nothing was even sent");
+    assert_eq!(setup.count("application_name = 'rr-pgpool'").await, 0, "nothing was even sent");
 }
 
 #[tokio::test]
@@ -67,7 +67,7 @@ async fn what_needs_a_session_is_refused_with_the_remedy() {
         let error = failed(client.execute(query, json!([])).await, "0A000");
         assert!(error.contains(remedy), "{query}: {error}");
     }
-    assert_eq!(setup.count("usename = 'app'").await, 0, "nothing was even sent");
+    assert_eq!(setup.count("application_name = 'rr-pgpool'").await, 0, "nothing was even sent");
 }
 
 #[tokio::test]
