@@ -3,7 +3,7 @@
 use e2e::{Setup, eventually, failed, ok};
 use serde_json::json;
 
-const SLEEPING: &str = "state = 'active' AND query LIKE '%pg_sleep%'";
+const SLEEPING: &str = "wait_event = 'PgSleep'";
 
 #[tokio::test]
 async fn a_running_statement_is_cancelled() {

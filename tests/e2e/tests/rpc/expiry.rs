@@ -66,7 +66,7 @@ async fn a_lifetime_ends_it_in_the_middle_of_a_statement() {
         let error = failed(client.call("Execute", long).await, "25P04");
         assert!(error.contains("max_lifetime"), "{error}");
         eventually("its statement is cancelled", || async {
-            setup.count("state = 'active' AND query LIKE '%pg_sleep%'").await == 0
+            setup.count("wait_event = 'PgSleep'").await == 0
         })
         .await;
         failed(client.call("TransactionCommit", json!({"tx_id": "t"})).await, "25P04");
@@ -148,7 +148,7 @@ async fn the_owners_leave_cuts_a_call_of_somebody_else() {
     ok(owner.call("TransactionBegin", json!({"tx_id": "t"})).await);
     let long = json!({"tx_id": "t", "query": "SELECT pg_sleep(60)"});
     other.send_json("Execute", &long).await.unwrap();
-    let running = "state = 'active' AND query LIKE '%pg_sleep%'";
+    let running = "wait_event = 'PgSleep'";
     eventually("it runs", || async { setup.count(running).await == 1 }).await;
     drop(owner);
     let (_, reply) = other.recv_json().await.unwrap();

@@ -121,7 +121,7 @@ async fn class_one_not_executed() {
     for statement in ["SELECT pg_sleep(60)", "INSERT INTO t SELECT 1 FROM pg_sleep(60)"] {
         setup.db.batch("CREATE TABLE IF NOT EXISTS t (a int)").await;
         client.send_json("Execute", &json!({"query": statement})).await.unwrap();
-        let running = "state = 'active' AND query LIKE '%pg_sleep%'";
+        let running = "wait_event = 'PgSleep'";
         eventually("it runs", || async { setup.db.kill_backends(running).await == 1 }).await;
         let (_, reply) = client.recv_json().await.unwrap();
         assert_eq!(reply["sqlstate"], "57P01", "{reply}");
@@ -142,7 +142,7 @@ async fn class_one_not_executed() {
 async fn class_one_without_a_farewell() {
     let linked = Linked::new(json!({})).await;
     let mut client = linked.server.client().await;
-    let running = "state = 'active' AND query LIKE '%pg_sleep%'";
+    let running = "wait_event = 'PgSleep'";
     let select = json!({"query": "SELECT pg_sleep(60)", "timeout": -1});
     client.send_json("Execute", &select).await.unwrap();
     eventually("it runs", || async { linked.setup.count(running).await == 1 }).await;
@@ -158,7 +158,7 @@ async fn class_one_without_a_farewell() {
 async fn class_two_outcome_unknown() {
     let linked = Linked::new(json!({})).await;
     let mut client = linked.server.client().await;
-    let running = "state = 'active' AND query LIKE '%pg_sleep%'";
+    let running = "wait_event = 'PgSleep'";
     let insert = json!({"query": "INSERT INTO t SELECT 1 FROM pg_sleep(60)", "timeout": -1});
     client.send_json("Execute", &insert).await.unwrap();
     eventually("it runs", || async { linked.setup.count(running).await == 1 }).await;
@@ -200,7 +200,7 @@ async fn class_three_overload() {
     for _ in 0..2 {
         holder.send_json("Execute", &json!({"query": "SELECT pg_sleep(60)"})).await.unwrap();
     }
-    let running = "state = 'active' AND query LIKE '%pg_sleep%'";
+    let running = "wait_event = 'PgSleep'";
     eventually("they run", || async { setup.count(running).await == 2 }).await;
     let mut client = setup.client().await;
     let reply = client.execute("SELECT 1", json!([])).await;
