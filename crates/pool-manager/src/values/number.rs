@@ -67,7 +67,11 @@ pub(super) fn not_finite(x: f64) -> Option<&'static str> {
 pub(super) fn write_float(x: f64, out: &mut impl fmt::Write) -> fmt::Result {
     match not_finite(x) {
         Some(name) => out.write_str(name),
-        None => write_shortest(&Digits::shortest(&x), 15, out),
+        None => {
+            let gaps = (x.next_up() - x, x - x.next_down());
+            let longer = [format_args!("{x:.15e}"), format_args!("{x:.16e}")];
+            write_shortest(&inside(Digits::shortest(&x), x, gaps, longer), 15, out)
+        }
     }
 }
 
@@ -75,8 +79,47 @@ pub(super) fn write_float(x: f64, out: &mut impl fmt::Write) -> fmt::Result {
 pub(super) fn write_float4(x: f32, out: &mut impl fmt::Write) -> fmt::Result {
     match not_finite(f64::from(x)) {
         Some(name) => out.write_str(name),
-        None => write_shortest(&Digits::shortest(&x), 6, out),
+        None => {
+            let gaps = (f64::from(x.next_up() - x), f64::from(x - x.next_down()));
+            let longer = [format_args!("{x:.7e}"), format_args!("{x:.8e}")];
+            write_shortest(&inside(Digits::shortest(&x), f64::from(x), gaps, longer), 6, out)
+        }
     }
+}
+
+/// The shortest spelling that lies strictly between the midpoints to the neighbours of `x`, which
+/// are `gaps` away above and below. A midpoint itself would be read back as `x` as well, but
+/// PostgreSQL does not count on how a reader rounds. `longer`: with one digit more, and with all.
+fn inside(shortest: Digits, x: f64, gaps: (f64, f64), longer: [fmt::Arguments<'_>; 2]) -> Digits {
+    if !is_midpoint(shortest.as_str(), x, gaps) {
+        return shortest;
+    }
+    let [one_more, all] = longer;
+    let one_more = Digits::of(one_more);
+    if is_midpoint(one_more.as_str(), x, gaps) { Digits::of(all) } else { one_more }
+}
+
+/// Whether `spelling` lies exactly half-way to a neighbour. Only whole numbers do: between others
+/// the midpoint has more digits than any spelling.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and bounded")]
+fn is_midpoint(spelling: &str, x: f64, (above, below): (f64, f64)) -> bool {
+    if !(2f64.powi(25)..2f64.powi(120)).contains(&x.abs()) || above.min(below) < 2.0 {
+        return false;
+    }
+    let spelling = spelling.trim_start_matches('-');
+    let (mantissa, exponent) = spelling.split_once('e').unwrap_or((spelling, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let fraction = fraction.trim_end_matches('0');
+    let zeros = exponent.parse::<usize>().ok().and_then(|e| e.checked_sub(fraction.len()));
+    let Some(zeros) = zeros else { return false };
+    let Ok(spelt) = format!("{whole}{fraction}{:0<zeros$}", "").parse::<u128>() else {
+        return false;
+    };
+    let exact = x.abs() as u128;
+    // Away from zero is upwards for positive numbers only.
+    let (outer, inner) = if x > 0.0 { (above, below) } else { (below, above) };
+    let gap = if spelt > exact { outer } else { inner };
+    spelt.abs_diff(exact) * 2 == gap as u128
 }
 
 /// Writes the number that is spelt in `spelling` with an exponent from `10^limit` on.
@@ -222,6 +265,14 @@ mod tests {
         ] {
             assert_eq!(float(x), text);
         }
+    }
+
+    #[test]
+    fn midpoints_to_a_neighbour_are_not_used() {
+        assert_eq!(float(36_481_935_863_982_496.0), "3.6481935863982496e+16");
+        assert_eq!(float(-36_481_935_863_982_496.0), "-3.6481935863982496e+16");
+        assert_eq!(float(1e22), "1e+22");
+        assert_eq!(float(f64::MAX), "1.7976931348623157e+308");
     }
 
     #[test]
