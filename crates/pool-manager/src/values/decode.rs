@@ -108,8 +108,9 @@ fn binary_format<S: Serializer>(
             float(f64::from_be_bytes([a, b, c, d, e, f, g, h]), s)
         }
         (TypeKind::Float4, &[a, b, c, d]) => match f32::from_be_bytes([a, b, c, d]) {
-            // JSON prints the shortest digits of a float4 by itself.
-            x if x.is_finite() && s.is_human_readable() => s.serialize_f32(x),
+            // JSON prints the shortest digits of a float4 by itself; PostgreSQL's differ from
+            // 2^25 on, where a midpoint to a neighbour may be shorter.
+            x if x.abs() < 33_554_432.0 && s.is_human_readable() => s.serialize_f32(x),
             x => float(widen(x), s),
         },
         // These come only from a binary cursor.

@@ -79,12 +79,15 @@ pub(super) fn write_float(x: f64, out: &mut impl fmt::Write) -> fmt::Result {
 pub(super) fn write_float4(x: f32, out: &mut impl fmt::Write) -> fmt::Result {
     match not_finite(f64::from(x)) {
         Some(name) => out.write_str(name),
-        None => {
-            let gaps = (f64::from(x.next_up() - x), f64::from(x - x.next_down()));
-            let longer = [format_args!("{x:.7e}"), format_args!("{x:.8e}")];
-            write_shortest(&inside(Digits::shortest(&x), f64::from(x), gaps, longer), 6, out)
-        }
+        None => write_shortest(&float4_digits(x), 6, out),
     }
+}
+
+/// PostgreSQL's digits of a finite `float4`.
+fn float4_digits(x: f32) -> Digits {
+    let gaps = (f64::from(x.next_up() - x), f64::from(x - x.next_down()));
+    let longer = [format_args!("{x:.7e}"), format_args!("{x:.8e}")];
+    inside(Digits::shortest(&x), f64::from(x), gaps, longer)
 }
 
 /// The shortest spelling that lies strictly between the midpoints to the neighbours of `x`, which
@@ -178,7 +181,7 @@ pub(super) fn widen(x: f32) -> f64 {
     if x.fract() == 0.0 && x.abs() < 16_777_216.0 || !x.is_finite() {
         return f64::from(x);
     }
-    Digits::shortest(&x).as_str().parse().unwrap_or(f64::from(x))
+    float4_digits(x).as_str().parse().unwrap_or(f64::from(x))
 }
 
 /// Reads what an integer type prints.
@@ -347,6 +350,8 @@ mod tests {
 
         #[test]
         fn a_widened_float4_has_the_same_digits(x in proptest::num::f32::ANY) {
+            // Above, PostgreSQL's digits may be others than the printer's: see `inside`.
+            proptest::prop_assume!(x.abs() < 33_554_432.0);
             prop_assume!(x.is_finite());
             prop_assert_eq!(widen(x) as f32, x);
             let json = serde_json::to_string(&x).unwrap();
