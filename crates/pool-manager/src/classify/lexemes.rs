@@ -24,25 +24,29 @@ impl Lexeme<'_> {
     }
 }
 
-/// Iterator over the lexemes of a text; cloning it is how to look ahead.
+/// Iterator over the lexemes of a text; cloning it is how to look further ahead than one.
 #[derive(Clone, Debug)]
 pub(super) struct Lexemes<'a> {
     tokens: Tokens<'a>,
+    /// Read ahead, so that looking at it costs nothing and no token is cut twice.
+    ahead: Option<Lexeme<'a>>,
 }
 
 impl<'a> Lexemes<'a> {
     pub(super) fn new(sql: &'a str) -> Self {
-        Self { tokens: Tokens::new(sql) }
+        let mut lexemes = Self { tokens: Tokens::new(sql), ahead: None };
+        lexemes.ahead = lexemes.read();
+        lexemes
     }
 
     /// The next lexeme, which stays to be read.
     pub(super) fn peek(&self) -> Option<Lexeme<'a>> {
-        self.clone().next()
+        self.ahead
     }
 
     /// The keyword the next lexeme spells.
     pub(super) fn peek_keyword(&self) -> Option<Keyword> {
-        self.peek().and_then(|lexeme| lexeme.keyword)
+        self.ahead.and_then(|lexeme| lexeme.keyword)
     }
 
     /// Reads the next lexeme if it spells one of `wanted`.
@@ -56,17 +60,23 @@ impl<'a> Lexemes<'a> {
     pub(super) fn accept(&mut self, wanted: Keyword) -> bool {
         self.accept_any(&[wanted]).is_some()
     }
-}
 
-impl<'a> Iterator for Lexemes<'a> {
-    type Item = Lexeme<'a>;
-
-    fn next(&mut self) -> Option<Lexeme<'a>> {
+    fn read(&mut self) -> Option<Lexeme<'a>> {
         let token = self.tokens.find(|token| !token.is_blank())?;
         let keyword = match token.kind {
             TokenKind::Word => Keyword::of(token.text),
             _ => None,
         };
         Some(Lexeme { token, keyword })
+    }
+}
+
+impl<'a> Iterator for Lexemes<'a> {
+    type Item = Lexeme<'a>;
+
+    fn next(&mut self) -> Option<Lexeme<'a>> {
+        let lexeme = self.ahead?;
+        self.ahead = self.read();
+        Some(lexeme)
     }
 }

@@ -5,14 +5,15 @@
 
 use std::cmp::Ordering;
 
-/// Declares [`Keyword`] and the table that finds one; names stand in alphabetical order.
+/// Declares [`Keyword`] and the tables that find one; names stand in alphabetical order.
 macro_rules! keywords {
     ($($name:ident = $text:literal),* $(,)?) => {
         /// A keyword that decides something in the classifier.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(super) enum Keyword { $($name),* }
 
-        const KEYWORDS: &[(&str, Keyword)] = &[$(($text, Keyword::$name)),*];
+        const KEYWORD_TEXTS: &[&str] = &[$($text),*];
+        const KEYWORDS: &[Keyword] = &[$(Keyword::$name),*];
     };
 }
 
@@ -48,10 +49,7 @@ keywords! {
 impl Keyword {
     /// The keyword that an unquoted word spells.
     pub(super) fn of(word: &str) -> Option<Self> {
-        let mut buffer = [0; MAX_WORD];
-        let word = folded(word, &mut buffer)?;
-        let at = KEYWORDS.binary_search_by(|(text, _)| text.as_bytes().cmp(word)).ok()?;
-        KEYWORDS.get(at).map(|(_, keyword)| *keyword)
+        KEYWORDS.get(find(KEYWORD_TEXTS, &KEYWORD_STARTS, word)?).copied()
     }
 }
 
@@ -204,21 +202,38 @@ const NEVER_FUNCTIONS: &[&str] = &[
 
 /// True for an unquoted word that no function can bear.
 pub(super) fn never_function(word: &str) -> bool {
-    let mut buffer = [0; MAX_WORD];
-    folded(word, &mut buffer).is_some_and(|word| {
-        NEVER_FUNCTIONS.binary_search_by(|text| text.as_bytes().cmp(word)).is_ok()
-    })
+    find(NEVER_FUNCTIONS, &NEVER_FUNCTION_STARTS, word).is_some()
 }
 
-/// Longer than every word in the two tables.
-const MAX_WORD: usize = 20;
+const LETTERS: usize = 26;
+/// Where the words of each first letter begin in a table, and behind the last letter their number.
+type Starts = [usize; LETTERS + 1];
 
-/// The word in lower case; None when it is too long to be in a table.
-fn folded<'b>(word: &str, buffer: &'b mut [u8; MAX_WORD]) -> Option<&'b [u8]> {
-    let folded = buffer.get_mut(..word.len())?;
-    folded.copy_from_slice(word.as_bytes());
-    folded.make_ascii_lowercase();
-    Some(folded)
+const KEYWORD_STARTS: Starts = starts(KEYWORD_TEXTS);
+const NEVER_FUNCTION_STARTS: Starts = starts(NEVER_FUNCTIONS);
+
+const fn starts(words: &[&str]) -> Starts {
+    let mut starts = [0; LETTERS + 1];
+    let mut place = 0;
+    while place <= LETTERS {
+        let mut count = 0;
+        while count < words.len() && ((words[count].as_bytes()[0] - b'a') as usize) < place {
+            count += 1;
+        }
+        starts[place] = count;
+        place += 1;
+    }
+    starts
+}
+
+/// Where `word` stands among `words`: compared only with those that begin like it, and of these
+/// mostly only by length.
+fn find(words: &[&str], starts: &Starts, word: &str) -> Option<usize> {
+    let first = word.bytes().next()?.to_ascii_lowercase();
+    let place = usize::from(first.checked_sub(b'a')?);
+    let (from, to) = (*starts.get(place)?, *starts.get(place + 1)?);
+    let at = words.get(from..to)?.iter().position(|text| text.eq_ignore_ascii_case(word))?;
+    Some(from + at)
 }
 
 /// Orders a lower-case `text` against `word` read in lower case.
@@ -232,11 +247,13 @@ mod tests {
 
     #[test]
     fn tables_are_sorted_and_lower_case() {
-        assert!(KEYWORDS.is_sorted_by(|a, b| a.0 < b.0));
-        assert!(NEVER_FUNCTIONS.is_sorted_by(|a, b| a < b));
-        assert!(KEYWORDS.iter().all(|(text, _)| *text == text.to_ascii_lowercase()));
-        assert!(KEYWORDS.iter().all(|(text, _)| text.len() <= MAX_WORD));
-        assert!(NEVER_FUNCTIONS.iter().all(|text| text.len() <= MAX_WORD));
+        for words in [KEYWORD_TEXTS, NEVER_FUNCTIONS] {
+            assert!(words.is_sorted_by(|a, b| a < b));
+            for (at, word) in words.iter().enumerate() {
+                assert_eq!(*word, word.to_ascii_lowercase());
+                assert_eq!(find(words, &starts(words), word), Some(at));
+            }
+        }
     }
 
     #[test]
