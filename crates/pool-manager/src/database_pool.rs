@@ -6,7 +6,7 @@ use crate::config::BackendConfig;
 use crate::connect::Connector;
 use crate::connection::{CommandTag, Discard, ResultSink, Settings};
 use crate::error::Error;
-use crate::pool::{Pool, PoolOptions, PoolStats};
+use crate::pool::{Checkout, Pool, PoolOptions, PoolStats};
 use crate::rows::{QueryRow, QueryRows, RowCollector};
 use crate::server_error::SqlState;
 use crate::statement::Statement;
@@ -116,6 +116,23 @@ impl DatabasePool {
         sink: &mut (impl ResultSink + Send),
     ) -> Result<CommandTag, Error> {
         self.pool.execute(statement, sink).await
+    }
+
+    /// A connection for a client that speaks PostgreSQL's protocol itself, if one is idle and
+    /// nobody waits for it.
+    pub fn try_checkout(&self) -> Option<Checkout> {
+        self.pool.try_acquire()
+    }
+
+    /// The same, in order of arrival, within `acquire_timeout`. With `hold` it is to be kept
+    /// across transactions, which at most `max_held` callers may do at a time.
+    pub async fn checkout(&self, hold: bool) -> Result<Checkout, Error> {
+        if hold { self.pool.acquire_held().await } else { self.pool.acquire().await }
+    }
+
+    /// Whether somebody waits for a connection.
+    pub fn has_waiters(&self) -> bool {
+        self.pool.has_waiters()
     }
 
     /// One round trip to the server on the housekeeping connection.

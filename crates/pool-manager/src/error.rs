@@ -202,7 +202,9 @@ pub(crate) struct Exposure {
 }
 
 impl Exposure {
-    fn lost(self, fatal: Option<Box<ServerError>>, progress: Progress) -> Error {
+    /// Translates the loss of the connection for the caller.
+    pub(crate) fn lost(self, error: LinkError, progress: Progress) -> Error {
+        let fatal = fatal_of(error);
         let rolled_back = match progress {
             Progress::NotSent => true,
             Progress::Sent => self.atomic && fatal.is_some(),
@@ -225,7 +227,7 @@ impl Exposure {
     pub(crate) fn explain(self, error: ExecuteError) -> Error {
         match error {
             ExecuteError::Server(error) => Error::Server(error),
-            ExecuteError::Lost { error, progress } => self.lost(fatal_of(error), progress),
+            ExecuteError::Lost { error, progress } => self.lost(error, progress),
             ExecuteError::Argument(error) => error.into(),
             ExecuteError::ArgumentCount { .. } => {
                 Error::refused(SqlState::PROTOCOL_VIOLATION, error.to_string())

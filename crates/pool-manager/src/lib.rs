@@ -16,6 +16,7 @@ mod error;
 mod held;
 mod pool;
 mod registry;
+mod relayed;
 mod rows;
 mod secret;
 mod server_error;
@@ -24,12 +25,17 @@ mod transaction;
 pub mod values;
 
 pub use breaker::{CircuitBreaker, CircuitBreakerState};
-pub use connection::{CommandTag, Discard, ResultSink, SettingError, Settings, SinkError};
+pub use connection::{
+    CommandTag, Discard, ResultSink, STATEMENT_PREFIX, ServerConnection, SettingError, Settings,
+    SettingsQuestion, SinkError,
+};
 pub use database_pool::{DEFAULT_MAX_MESSAGE, DEFAULT_SLOW_THRESHOLD, DatabasePool, PoolLimits};
+pub use engine::{LinkError, Parameters, TransactionStatus};
 pub use error::Error;
 pub use held::{HeldConnections, HeldKind, HeldLimits, Owner};
-pub use pool::PoolStats;
+pub use pool::{Checkout, PoolStats};
 pub use registry::{PRIMARY, PoolRegistry};
+pub use relayed::InFlight;
 pub use rows::{QueryRow, QueryRows};
 pub use secret::Secret;
 pub use server_error::{ServerError, SqlState};

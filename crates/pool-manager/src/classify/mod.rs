@@ -16,6 +16,7 @@ mod lexemes;
 mod mask;
 mod need;
 mod query;
+mod settings;
 mod statement;
 pub mod token;
 mod utility;
@@ -27,6 +28,7 @@ mod tests;
 pub use functions::SafeFunctions;
 pub use mask::mask_literals;
 pub use need::SessionNeed;
+pub use settings::{Deallocated, TouchedSettings, deallocated, touched_settings};
 
 use lexemes::Lexemes;
 use statement::Statement;
@@ -43,6 +45,11 @@ pub struct Classification {
     /// Leaves the connection as it found it: at most one statement, a query (or `EXPLAIN` or `SHOW`)
     /// that calls only functions known to be harmless to the session and creates no table.
     pub clean: bool,
+    /// Every statement of the text leaves the connection as it found it, but for the settings that
+    /// [`settings`](Self::settings) tells of: `SET`, transaction control and clean statements.
+    pub neutral: bool,
+    /// Which settings of the session it may change for longer than its transaction.
+    pub settings: SettingsEffect,
     /// Only reads, so that running it a second time does no harm: no data-modifying part, no row
     /// lock, no function that may write.
     pub read_only: bool,
@@ -134,6 +141,18 @@ pub enum StatementKind {
     Other,
 }
 
+/// Which settings of the session a text may change for longer than its transaction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SettingsEffect {
+    /// None that its tokens show.
+    #[default]
+    None,
+    /// Those that [`touched_settings`] finds in it: `SET`, `RESET`.
+    Named,
+    /// Any: `RESET ALL`, `DISCARD ALL`, `set_config()`.
+    Any,
+}
+
 /// How a statement controls transactions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum TransactionControl {
@@ -174,6 +193,8 @@ pub fn classify(sql: &str, session_safe_functions: &SafeFunctions) -> Classifica
         statements: 0,
         kind: StatementKind::Empty,
         clean: true,
+        neutral: true,
+        settings: SettingsEffect::None,
         read_only: true,
         expected_tag: None,
         needs_session: None,
@@ -199,6 +220,8 @@ impl Classification {
             self.kind = statement.kind;
         }
         self.clean = single && statement.clean;
+        self.neutral &= statement.neutral;
+        self.settings = self.settings.max(statement.settings);
         self.read_only = single && statement.read_only;
         self.cacheable = single && statement.cacheable;
         self.expected_tag = if single { statement.expected_tag() } else { None };

@@ -12,7 +12,7 @@ use super::need::SessionNeed;
 use super::statement::{Statement, modifies_data};
 use super::token::TokenKind;
 use super::words::{self, Keyword};
-use super::{SafeFunctions, StatementKind};
+use super::{SafeFunctions, SettingsEffect, StatementKind};
 
 /// Reads the query that starts here, its semicolon included.
 pub(super) fn read<'a>(lexemes: &mut Lexemes<'a>, safe: &SafeFunctions) -> Statement {
@@ -47,6 +47,7 @@ struct Reader<'a, 's> {
     /// Something that may write or lock.
     writes: bool,
     need: Option<SessionNeed>,
+    settings: SettingsEffect,
 }
 
 impl<'a, 's> Reader<'a, 's> {
@@ -66,6 +67,7 @@ impl<'a, 's> Reader<'a, 's> {
             dirty: false,
             writes: false,
             need: None,
+            settings: SettingsEffect::None,
         }
     }
 
@@ -249,7 +251,8 @@ impl<'a, 's> Reader<'a, 's> {
             functions::effect(name.as_call(), self.safe)
         };
         self.writes |= effect != Effect::Harmless;
-        self.dirty |= !matches!(effect, Effect::Harmless | Effect::SessionSafe);
+        // What set_config does, its last argument tells.
+        self.dirty |= matches!(effect, Effect::Unknown | Effect::Needs(_));
         if let Effect::Needs(need) = effect {
             self.need = self.need.or(Some(need));
         }
@@ -261,14 +264,27 @@ impl<'a, 's> Reader<'a, 's> {
             self.dirty = true;
             return;
         };
+        if closed.set_config {
+            self.set_config();
+        }
+        self.closed = closed;
+    }
+
+    /// At the end of the arguments of `set_config`: with a plain `true` as the last one it is over
+    /// when the transaction is.
+    fn set_config(&mut self) {
         let last_argument = matches!(
             self.before_previous.map(|lexeme| lexeme.token.kind),
             Some(TokenKind::Comma | TokenKind::EqualsGreater | TokenKind::ColonEquals)
         );
-        if closed.set_config && last_argument && self.follows(Keyword::False) {
+        if last_argument && self.follows(Keyword::True) {
+            return;
+        }
+        if last_argument && self.follows(Keyword::False) {
             self.need = self.need.or(Some(SessionNeed::SetConfig));
         }
-        self.closed = closed;
+        self.dirty = true;
+        self.settings = SettingsEffect::Any;
     }
 
     fn verdict(self) -> Statement {
@@ -281,8 +297,10 @@ impl<'a, 's> Reader<'a, 's> {
         let clean = !self.dirty && !self.selects_into && !unread;
         Statement {
             clean,
+            neutral: clean,
             read_only: clean && !self.writes,
             need: self.need,
+            settings: self.settings,
             cacheable: !self.selects_into && self.kind.is_some(),
             ..Statement::unknown(kind)
         }

@@ -4,7 +4,9 @@
 use super::lexemes::Lexemes;
 use super::token::TokenKind;
 use super::words::Keyword;
-use super::{SafeFunctions, SessionNeed, StatementKind, TransactionControl, query, utility};
+use super::{
+    SafeFunctions, SessionNeed, SettingsEffect, StatementKind, TransactionControl, query, utility,
+};
 
 /// What one statement does; the fields mean what they mean in
 /// [`Classification`](super::Classification).
@@ -12,11 +14,13 @@ use super::{SafeFunctions, SessionNeed, StatementKind, TransactionControl, query
 pub(super) struct Statement {
     pub(super) kind: StatementKind,
     pub(super) clean: bool,
+    pub(super) neutral: bool,
     pub(super) read_only: bool,
     pub(super) need: Option<SessionNeed>,
     pub(super) transaction: TransactionControl,
     pub(super) taints: bool,
     pub(super) cacheable: bool,
+    pub(super) settings: SettingsEffect,
 }
 
 impl Statement {
@@ -25,11 +29,13 @@ impl Statement {
         Self {
             kind,
             clean: false,
+            neutral: false,
             read_only: false,
             need: None,
             transaction: TransactionControl::None,
             taints: false,
             cacheable: false,
+            settings: SettingsEffect::None,
         }
     }
 

@@ -10,7 +10,7 @@ use super::query::is_temp_schema;
 use super::statement::Statement;
 use super::token::TokenKind;
 use super::words::Keyword;
-use super::{StatementKind, TransactionControl};
+use super::{SettingsEffect, StatementKind, TransactionControl};
 
 /// Reads the statement that starts here, its semicolon included.
 pub(super) fn read(lexemes: &mut Lexemes<'_>) -> Statement {
@@ -26,6 +26,7 @@ pub(super) fn read(lexemes: &mut Lexemes<'_>) -> Statement {
         }
         StatementKind::Show => {
             statement.clean = rest.well_formed;
+            statement.neutral = rest.well_formed;
             statement.read_only = rest.well_formed;
         }
         _ => {}
@@ -46,20 +47,28 @@ fn leading(keyword: Keyword, mut head: Lexemes<'_>) -> Statement {
         Keyword::Move => needing(Kind::Fetch, SessionNeed::Move),
         Keyword::Close => needing(Kind::Close, SessionNeed::Close),
         Keyword::Lock => needing(Kind::Lock, SessionNeed::Lock),
-        Keyword::Reset => needing(Kind::Reset, SessionNeed::Reset),
+        Keyword::Reset => {
+            let settings = match head.accept(Keyword::All) {
+                true => SettingsEffect::Any,
+                false => SettingsEffect::Named,
+            };
+            Statement { settings, neutral: true, ..needing(Kind::Reset, SessionNeed::Reset) }
+        }
         Keyword::Declare => needing(Kind::Declare, declared_cursor(head)),
-        Keyword::Set => needing(Kind::Set, set_form(head)),
+        Keyword::Set => set(head),
         Keyword::Load => tainting(Kind::Load, SessionNeed::Load),
         // It may name a statement that the connection keeps for its callers.
         Keyword::Deallocate => tainting(Kind::Deallocate, SessionNeed::Deallocate),
-        Keyword::Discard => Statement {
-            taints: head.accept(Keyword::All),
-            ..needing(Kind::Discard, SessionNeed::Discard)
-        },
+        Keyword::Discard => {
+            let taints = head.accept(Keyword::All);
+            let settings = if taints { SettingsEffect::Any } else { SettingsEffect::None };
+            Statement { taints, settings, ..needing(Kind::Discard, SessionNeed::Discard) }
+        }
         Keyword::Prepare if head.peek_keyword() != Some(Keyword::Transaction) => {
             tainting(Kind::Prepare, SessionNeed::Prepare)
         }
         Keyword::Create => created(head),
+        Keyword::Notify => Statement { neutral: true, ..Statement::unknown(Kind::Notify) },
         _ => transaction(keyword, head).unwrap_or_else(|| Statement::unknown(plain_kind(keyword))),
     }
 }
@@ -72,7 +81,6 @@ fn plain_kind(keyword: Keyword) -> StatementKind {
         Keyword::Copy => StatementKind::Copy,
         Keyword::Do => StatementKind::Do,
         Keyword::Drop => StatementKind::Drop,
-        Keyword::Notify => StatementKind::Notify,
         Keyword::Show => StatementKind::Show,
         Keyword::Truncate => StatementKind::Truncate,
         _ => StatementKind::Other,
@@ -105,7 +113,7 @@ fn transaction(keyword: Keyword, mut head: Lexemes<'_>) -> Option<Statement> {
         _ => return None,
     };
     let statement = Statement::unknown(StatementKind::Transaction);
-    Some(Statement { transaction: control, need, ..statement })
+    Some(Statement { transaction: control, need, neutral: true, ..statement })
 }
 
 /// `[WORK | TRANSACTION] AND CHAIN`, but not `AND NO CHAIN`.
@@ -114,7 +122,19 @@ fn chains(mut head: Lexemes<'_>) -> bool {
     head.accept(Keyword::And) && head.accept(Keyword::Chain)
 }
 
-/// Which form of `SET` it is.
+/// `SET` in all its forms.
+fn set(head: Lexemes<'_>) -> Statement {
+    let need = set_form(head);
+    let settings = match need {
+        SessionNeed::SetLocal | SessionNeed::SetTransaction | SessionNeed::SetConstraints => {
+            SettingsEffect::None
+        }
+        _ => SettingsEffect::Named,
+    };
+    let statement = Statement::unknown(StatementKind::Set);
+    Statement { need: Some(need), neutral: true, settings, ..statement }
+}
+
 fn set_form(mut head: Lexemes<'_>) -> SessionNeed {
     match head.next().and_then(|second| second.keyword) {
         Some(Keyword::Local) => SessionNeed::SetLocal,

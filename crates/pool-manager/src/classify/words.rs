@@ -40,7 +40,7 @@ keywords! {
     Session = "session", Set = "set", Sets = "sets", Share = "share", Show = "show",
     Start = "start", Table = "table", Tablesample = "tablesample", Temp = "temp",
     Temporary = "temporary", Then = "then", Time = "time", To = "to",
-    Transaction = "transaction", Truncate = "truncate", Union = "union",
+    Transaction = "transaction", True = "true", Truncate = "truncate", Union = "union",
     Unlisten = "unlisten", Update = "update", Value = "value", Values = "values",
     Varying = "varying", Verbose = "verbose", Where = "where", Window = "window",
     With = "with", Within = "within", Work = "work", Zone = "zone",

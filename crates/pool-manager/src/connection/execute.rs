@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use tokio::time::{sleep, timeout};
 
-use super::{CommandTag, ServerConnection};
+use super::{CommandTag, SequenceUse, ServerConnection};
 use crate::classify::Classification;
 use crate::connect::CancelTarget;
 use crate::engine::LinkError;
@@ -144,7 +144,7 @@ impl ServerConnection {
             self.stale_names.extend(self.statements.clear());
         }
         self.dirty |= !what.class.clean || !self.link.has_standard_strings();
-        self.sequences_used |= !what.class.read_only;
+        self.used_sequences(what.class, SequenceUse::Others);
         let result = if what.simple {
             self.simple(what, sink).await
         } else {

@@ -50,7 +50,7 @@ impl ServerConnection {
                 return replies.into_result();
             }
             // Also in a transaction, where the damage is done: the next one must work.
-            self.forget_statement(what.sql);
+            self.forget_text(what.sql);
             if retried || self.link.status() != TransactionStatus::Idle {
                 return replies.into_result();
             }
@@ -58,7 +58,7 @@ impl ServerConnection {
         }
     }
 
-    fn forget_statement(&mut self, sql: &str) {
+    fn forget_text(&mut self, sql: &str) {
         let key = self.statement_key(sql);
         if let Some(statement) = self.statements.remove(&key) {
             self.stale_names.push(statement.name.clone());
@@ -89,8 +89,12 @@ impl ServerConnection {
         }
         let key = key.into_owned();
         let name = if keep { self.statements.next_name() } else { String::new() };
-        let evicted = if keep { self.statements.evict_for_one_more() } else { None };
-        self.queue_parse(&name, what.sql, evicted.as_deref())?;
+        if keep {
+            while let Some(evicted) = self.statements.evict_for_one_more() {
+                self.stale_names.push(evicted);
+            }
+        }
+        self.queue_parse(&name, what.sql)?;
         let described = self.read_description(what.types).await;
         if described.is_err() && keep {
             // It may have been parsed all the same.
@@ -107,18 +111,10 @@ impl ServerConnection {
         Ok(statement)
     }
 
-    fn queue_parse(
-        &mut self,
-        name: &str,
-        sql: &str,
-        evicted: Option<&Prepared>,
-    ) -> Result<(), ExecuteError> {
+    fn queue_parse(&mut self, name: &str, sql: &str) -> Result<(), ExecuteError> {
         let mut request = self.link.request();
         for stale in self.stale_names.drain(..) {
             request = request.close_statement(&stale)?;
-        }
-        if let Some(evicted) = evicted {
-            request = request.close_statement(&evicted.name)?;
         }
         request.parse(name, sql)?.describe_statement(name)?.sync();
         Ok(())

@@ -6,11 +6,13 @@
 mod close;
 mod execute;
 mod extended;
+mod relay;
 mod reset;
 mod settings;
 mod simple;
 mod statements;
 mod tag;
+mod tracked;
 mod transaction;
 
 use std::future::poll_fn;
@@ -22,14 +24,17 @@ use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::connect::{CancelTarget, Connected, ServerStream};
-use crate::engine::{Link, LinkError, TransactionStatus};
+use crate::engine::{Link, LinkError, Parameters, TransactionStatus};
 pub(crate) use close::close;
 pub use execute::{Discard, ResultSink, SinkError};
 pub(crate) use execute::{ExecuteError, Execution, Outcome, Progress, SendSink};
+use relay::SequenceUse;
 use settings::AppliedSettings;
 pub use settings::{SettingError, Settings};
+pub use statements::STATEMENT_PREFIX;
 use statements::StatementCache;
 pub use tag::CommandTag;
+pub use tracked::SettingsQuestion;
 pub(crate) use transaction::{EndError, Ended};
 
 /// What a pool decides about its connections once, at connect.
@@ -42,8 +47,9 @@ pub(crate) struct ConnectionOptions {
     pub(crate) expires: Option<Instant>,
 }
 
-/// One PostgreSQL session and what we know of it.
-pub(crate) struct ServerConnection {
+/// One PostgreSQL session and what we know of it. What is public here serves those who relay a
+/// client's own messages.
+pub struct ServerConnection {
     link: Link<ServerStream>,
     cancel: CancelTarget,
     /// A cancel request may be on its way and would hit whatever runs when it arrives. Shared with
@@ -55,10 +61,16 @@ pub(crate) struct ServerConnection {
     stale_names: Vec<String>,
     /// Settings of ours that are in force in the session.
     settings: AppliedSettings,
+    /// How often reported parameters had changed when `settings` were last known to be in force.
+    settled_changes: u64,
+    /// What the session reported when it began.
+    defaults: Arc<Parameters>,
     dirty: bool,
     tainted: bool,
-    /// Statements have run since the last reset that may have left lastval() and currval().
-    sequences_used: bool,
+    /// Its client names prepared statements itself.
+    dedicated: bool,
+    /// For whom lastval() and currval() may have an answer.
+    sequences: SequenceUse,
     expires: Option<Instant>,
     idle_since: Instant,
     /// The pool's true bound: given back when the server is known to be gone.
@@ -72,17 +84,21 @@ impl ServerConnection {
         options: &ConnectionOptions,
         slot: OwnedSemaphorePermit,
     ) -> Self {
+        let link = Link::new(connected.stream, connected.parameters, options.max_message);
         Self {
-            link: Link::new(connected.stream, connected.parameters, options.max_message),
+            defaults: Arc::clone(link.parameters()),
+            link,
             cancel: connected.cancel,
             cancelling: Arc::default(),
             process_id: connected.process_id,
             statements: StatementCache::new(options.statement_cache_size),
             stale_names: Vec::new(),
             settings: AppliedSettings::default(),
+            settled_changes: 0,
             dirty: false,
             tainted: false,
-            sequences_used: false,
+            dedicated: false,
+            sequences: SequenceUse::None,
             expires: options.expires,
             idle_since: Instant::now(),
             _slot: slot,

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::ServerConnection;
+use super::{SequenceUse, ServerConnection};
 
 /// What DISCARD ALL does, but for DEALLOCATE ALL and DISCARD PLANS: they would drop the
 /// statements that we keep. One round trip.
 const RESET_SQL: &str = "CLOSE ALL; RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; \
      UNLISTEN *; SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES";
+
+/// The same for a session whose client has named prepared statements itself.
+const DISCARD_ALL: &str = "DISCARD ALL";
 
 /// How long a reset may take before the connection is given up.
 const RESET_TIMEOUT: Duration = Duration::from_secs(5);
@@ -17,13 +20,16 @@ const RESET_TIMEOUT: Duration = Duration::from_secs(5);
 impl ServerConnection {
     /// Resets the session. `false`: it could not be cleaned and has to be closed.
     pub(crate) async fn reset(&mut self) -> bool {
-        let done = timeout(RESET_TIMEOUT, self.command(RESET_SQL)).await;
+        let sql = if self.dedicated { DISCARD_ALL } else { RESET_SQL };
+        let done = timeout(RESET_TIMEOUT, self.command(sql)).await;
         if !matches!(done, Ok(Ok(_))) || !self.is_quiet() {
             return false;
         }
         self.settings.clear();
+        self.settled_changes = self.link.parameter_changes();
         self.dirty = false;
-        self.sequences_used = false;
+        self.dedicated = false;
+        self.sequences = SequenceUse::None;
         true
     }
 }

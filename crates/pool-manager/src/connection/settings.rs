@@ -27,7 +27,7 @@ pub(super) const SET_SQL: &str = "SELECT n, pg_catalog.current_setting(n, true),
      pg_catalog.unnest($2::pg_catalog.text[])) AS s(n, v)";
 
 /// Settings asked for by a caller, by lower-case name.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Settings(BTreeMap<String, String>);
 
 /// Why a setting is refused.
@@ -74,9 +74,25 @@ impl Settings {
         Self(BTreeMap::new())
     }
 
+    /// What a client of the PostgreSQL door has in force, by lower-case name: the server has
+    /// accepted it, so nothing is refused here.
+    pub fn accepted(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self(pairs.into_iter().collect())
+    }
+
     /// Whether nothing is asked for.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The value of a setting.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// Names and values, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }
 
@@ -108,39 +124,71 @@ fn check_name(name: &str) -> Result<String, SettingError> {
 }
 
 /// Settings of ours that are in force on a connection.
-#[derive(Debug, Default)]
-pub(crate) struct AppliedSettings(BTreeMap<String, String>);
+#[derive(Debug)]
+pub(crate) struct AppliedSettings(Arc<Settings>);
+
+impl Default for AppliedSettings {
+    fn default() -> Self {
+        Self(Arc::new(Settings::none()))
+    }
+}
 
 impl AppliedSettings {
     /// The search path that was asked for, `None` for the session's default.
     pub(super) fn search_path(&self) -> Option<&str> {
-        self.0.get("search_path").map(String::as_str)
+        self.0.get("search_path")
+    }
+
+    /// Whether exactly these are in force; a comparison of pointers where callers share them.
+    pub(super) fn are(&self, wanted: &Arc<Settings>) -> bool {
+        Arc::ptr_eq(&self.0, wanted) || self.0 == *wanted
+    }
+
+    /// Whether this setting was asked for with this value.
+    pub(super) fn is(&self, name: &str, value: &str) -> bool {
+        self.0.get(name) == Some(value)
+    }
+
+    /// Notes what is in force now.
+    pub(super) fn set(&mut self, applied: Arc<Settings>) {
+        self.0 = applied;
     }
 
     /// Forgets everything: the session was reset.
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        *self = Self::default();
+    }
+
+    fn set_search_path(&mut self, path: Option<String>) {
+        let settings = Arc::make_mut(&mut self.0);
+        match path {
+            Some(path) => settings.0.insert("search_path".to_owned(), path),
+            None => settings.0.remove("search_path"),
+        };
     }
 
     /// What has to be set (or with `None` put back to its default) to reach `wanted`.
-    fn difference(&self, wanted: &Settings) -> Vec<(String, Option<String>)> {
+    fn difference(&self, wanted: &Settings) -> Vec<Change> {
         let mut changes = self.everything(wanted);
-        changes.retain(|(name, value)| value.is_none() || self.0.get(name) != value.as_ref());
+        changes.retain(|(name, value)| value.is_none() || self.0.get(name) != value.as_deref());
         changes
     }
 
     /// The same without belief in what was in force.
-    fn everything(&self, wanted: &Settings) -> Vec<(String, Option<String>)> {
-        let gone = self.0.keys().filter(|name| !wanted.0.contains_key(*name));
-        gone.map(|name| (name.clone(), None))
-            .chain(wanted.0.iter().map(|(name, value)| (name.clone(), Some(value.clone()))))
+    fn everything(&self, wanted: &Settings) -> Vec<Change> {
+        let gone = self.0.iter().filter(|(name, _)| wanted.get(name).is_none());
+        gone.map(|(name, _)| (name.to_owned(), None))
+            .chain(wanted.iter().map(|(name, value)| (name.to_owned(), Some(value.to_owned()))))
             .collect()
     }
 }
 
+/// A setting's name and its value; `None` stands for its default.
+pub(super) type Change = (String, Option<String>);
+
 /// Values to put back after a call inside a transaction or session.
 pub(crate) struct Restore {
-    values: Vec<(String, Option<String>)>,
+    values: Vec<Change>,
     search_path: Option<String>,
     /// Set for the transaction only, like SET LOCAL.
     local: bool,
@@ -154,21 +202,26 @@ impl ServerConnection {
         wanted: &Settings,
         types: &TypeCatalogue,
     ) -> Result<(), ExecuteError> {
-        if self.settings.0 == wanted.0 && !self.dirty {
+        if *self.settings.0 == *wanted && !self.dirty {
             return Ok(());
         }
-        // A session that was changed and not reset (reset_on_return: false) is taken for nothing.
-        let changes = if self.dirty {
-            self.settings.everything(wanted)
-        } else {
-            self.settings.difference(wanted)
-        };
+        let changes = self.changes_to(wanted);
         if changes.is_empty() {
             return Ok(());
         }
         self.set(&changes, false, types).await?;
-        self.settings.0.clone_from(&wanted.0);
+        self.settings.set(Arc::new(wanted.clone()));
         Ok(())
+    }
+
+    /// What has to be set to reach `wanted`. A session that was changed and not reset
+    /// (`reset_on_return: false`) is taken for nothing.
+    pub(super) fn changes_to(&self, wanted: &Settings) -> Vec<Change> {
+        if self.dirty {
+            self.settings.everything(wanted)
+        } else {
+            self.settings.difference(wanted)
+        }
     }
 
     /// Applies `wanted` on top of what is in force, inside a transaction or session, and
@@ -187,9 +240,9 @@ impl ServerConnection {
         // with the rollback of a transaction that a COMMIT in between has begun.
         let local = self.link.status() == TransactionStatus::InTransaction;
         let values = self.set(&changes, local, types).await?;
-        let search_path = self.settings.0.get("search_path").cloned();
-        if let Some(path) = wanted.0.get("search_path") {
-            self.settings.0.insert("search_path".to_owned(), path.clone());
+        let search_path = self.settings.search_path().map(str::to_owned);
+        if let Some(path) = wanted.get("search_path") {
+            self.settings.set_search_path(Some(path.to_owned()));
         }
         Ok(Some(Restore { values, search_path, local }))
     }
@@ -203,10 +256,7 @@ impl ServerConnection {
         transaction_ended: bool,
         types: &TypeCatalogue,
     ) -> Result<(), ExecuteError> {
-        match restore.search_path {
-            Some(path) => self.settings.0.insert("search_path".to_owned(), path),
-            None => self.settings.0.remove("search_path"),
-        };
+        self.settings.set_search_path(restore.search_path);
         let status = self.link.status();
         let is_gone =
             restore.local && (transaction_ended || status != TransactionStatus::InTransaction);
@@ -216,36 +266,36 @@ impl ServerConnection {
         self.set(&restore.values, restore.local, types).await.map(drop)
     }
 
-    async fn set(
+    pub(super) async fn set(
         &mut self,
-        changes: &[(String, Option<String>)],
+        changes: &[Change],
         local: bool,
         types: &TypeCatalogue,
-    ) -> Result<Vec<(String, Option<String>)>, ExecuteError> {
+    ) -> Result<Vec<Change>, ExecuteError> {
         let names = changes.iter().map(|(name, _)| Arg::Text(name.clone())).collect();
         let values =
             changes.iter().map(|(_, value)| value.clone().map_or(Arg::Null, Arg::Text)).collect();
         let args = [Arg::List(names), Arg::List(values), Arg::Bool(local)];
-        let class = set_class();
+        let class = own_class();
         let what = Execution { sql: SET_SQL, args: &args, class: &class, simple: false, types };
-        let mut before = PreviousValues::default();
+        let mut before = NamesAndValues::default();
         self.extended(&what, &mut before).await?;
         Ok(before.0)
     }
 }
 
-/// The classification of [`SET_SQL`] as a statement worth keeping prepared.
-fn set_class() -> Classification {
+/// The classification of statements of our own, as one worth keeping prepared.
+pub(super) fn own_class() -> Classification {
     let mut class = classify("SELECT 1", &SafeFunctions::default());
     class.cacheable = true;
     class
 }
 
-/// Collects name and previous value of each setting.
+/// Collects a setting's name and its value from each row.
 #[derive(Default)]
-struct PreviousValues(Vec<(String, Option<String>)>);
+pub(super) struct NamesAndValues(pub(super) Vec<Change>);
 
-impl ResultSink for PreviousValues {
+impl ResultSink for NamesAndValues {
     fn begin(&mut self, _: &Arc<Columns>) -> Result<(), SinkError> {
         self.0.clear();
         Ok(())
@@ -253,7 +303,10 @@ impl ResultSink for PreviousValues {
 
     fn row(&mut self, columns: &Columns, body: &[u8]) -> Result<(), SinkError> {
         let row = crate::values::Row::new(columns, body)?;
-        let text = |index| row.text(index).map(str::to_owned);
+        let text = |index| {
+            let bytes = row.bytes(index)?;
+            Some(String::from_utf8_lossy(bytes).into_owned())
+        };
         self.0.push((text(0).unwrap_or_default(), text(1)));
         Ok(())
     }
@@ -284,7 +337,7 @@ mod tests {
 
     #[test]
     fn the_difference_sets_what_changed_and_resets_what_is_gone() {
-        let applied = AppliedSettings(settings(&[("a", "1"), ("b", "2")]).0);
+        let applied = AppliedSettings(Arc::new(settings(&[("a", "1"), ("b", "2")])));
         let difference = applied.difference(&settings(&[("B", "3"), ("c", "4")]));
         assert_eq!(
             difference,

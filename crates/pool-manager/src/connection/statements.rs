@@ -11,6 +11,9 @@ use lru::LruCache;
 
 use crate::values::{Columns, TypeInfo};
 
+/// Begins the name of every statement that we prepare on a server connection.
+pub const STATEMENT_PREFIX: &str = "rrp_";
+
 /// What the server told about a statement when it was prepared.
 pub(super) struct Prepared {
     /// Its name in the session; empty for the unnamed statement.
@@ -23,17 +26,27 @@ pub(super) struct Prepared {
     pub(super) formats: Vec<i16>,
 }
 
-/// Cache of prepared statements by SQL text and search_path.
+/// The statements prepared on a connection: those that we run, by SQL text and search_path, and
+/// those of relayed clients, by the number of their text. They share one limit and one order.
 pub(super) struct StatementCache {
-    entries: LruCache<String, Arc<Prepared>>,
+    texts: LruCache<String, Kept<Arc<Prepared>>>,
+    relayed: LruCache<u64, Kept<Box<str>>>,
     limit: usize,
     counter: u64,
+    clock: u64,
+}
+
+/// A kept statement and when it was last used.
+struct Kept<T> {
+    what: T,
+    used: u64,
 }
 
 impl StatementCache {
     /// A cache of at most `limit` statements; 0 keeps none.
     pub(super) fn new(limit: usize) -> Self {
-        Self { entries: LruCache::unbounded(), limit, counter: 0 }
+        let (texts, relayed) = (LruCache::unbounded(), LruCache::unbounded());
+        Self { texts, relayed, limit, counter: 0, clock: 0 }
     }
 
     /// Whether anything is ever kept.
@@ -43,44 +56,93 @@ impl StatementCache {
 
     /// The statement for `key`, which becomes the most recently used one.
     pub(super) fn get(&mut self, key: &str) -> Option<Arc<Prepared>> {
-        self.entries.get(key).cloned()
+        let used = self.tick();
+        let kept = self.texts.get_mut(key)?;
+        kept.used = used;
+        Some(Arc::clone(&kept.what))
     }
 
-    /// Takes out the statement that must go before another one is added, if any.
-    pub(super) fn evict_for_one_more(&mut self) -> Option<Arc<Prepared>> {
-        if self.entries.len() < self.limit {
-            return None;
+    /// The name of a relayed client's statement, which becomes the most recently used one.
+    pub(super) fn name_of(&mut self, number: u64) -> Option<&str> {
+        let used = self.tick();
+        let kept = self.relayed.get_mut(&number)?;
+        kept.used = used;
+        Some(&kept.what)
+    }
+
+    /// Takes out a statement that must go before another one is added, if any, and gives its name.
+    pub(super) fn evict_for_one_more(&mut self) -> Option<String> {
+        if self.len() < self.limit { None } else { self.evict() }
+    }
+
+    /// Takes out a statement that is one too many, if any, and gives its name.
+    pub(super) fn evict_surplus(&mut self) -> Option<String> {
+        if self.len() <= self.limit { None } else { self.evict() }
+    }
+
+    /// The least recently used one goes.
+    fn evict(&mut self) -> Option<String> {
+        let text = self.texts.peek_lru().map(|(_, kept)| kept.used);
+        let relayed = self.relayed.peek_lru().map(|(_, kept)| kept.used);
+        let text_is_older = match (text, relayed) {
+            (Some(text), Some(relayed)) => text < relayed,
+            (text, _) => text.is_some(),
+        };
+        if text_is_older {
+            self.texts.pop_lru().map(|(_, kept)| kept.what.name.clone())
+        } else {
+            self.relayed.pop_lru().map(|(_, kept)| kept.what.into())
         }
-        self.entries.pop_lru().map(|(_, statement)| statement)
     }
 
     /// A name that this session has not used yet.
     pub(super) fn next_name(&mut self) -> String {
         self.counter += 1;
-        format!("rrp_{}", self.counter)
+        format!("{STATEMENT_PREFIX}{}", self.counter)
     }
 
     /// Adds a statement whose ParseComplete has been read.
     pub(super) fn insert(&mut self, key: String, statement: Arc<Prepared>) {
-        self.entries.put(key, statement);
+        let used = self.tick();
+        self.texts.put(key, Kept { what: statement, used });
+    }
+
+    /// Adds a relayed client's statement whose ParseComplete has been read; the name of one that
+    /// it replaces is given back.
+    pub(super) fn insert_relayed(&mut self, number: u64, name: String) -> Option<String> {
+        let used = self.tick();
+        let before = self.relayed.put(number, Kept { what: name.into(), used });
+        before.map(|kept| kept.what.into())
     }
 
     /// Forgets a statement that the server no longer accepts; its name is still to be closed.
     pub(super) fn remove(&mut self, key: &str) -> Option<Arc<Prepared>> {
-        self.entries.pop(key)
+        self.texts.pop(key).map(|kept| kept.what)
+    }
+
+    /// The same for a relayed client's statement.
+    pub(super) fn remove_relayed(&mut self, number: u64) -> Option<String> {
+        self.relayed.pop(&number).map(|kept| kept.what.into())
     }
 
     /// Forgets every statement; their names are still to be closed.
     pub(super) fn clear(&mut self) -> Vec<String> {
-        let names = self.entries.iter().map(|(_, statement)| statement.name.clone()).collect();
-        self.entries.clear();
+        let mut names: Vec<String> =
+            self.texts.iter().map(|(_, kept)| kept.what.name.clone()).collect();
+        names.extend(self.relayed.iter().map(|(_, kept)| String::from(&*kept.what)));
+        self.texts.clear();
+        self.relayed.clear();
         names
     }
 
     /// How many statements are kept.
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.entries.len()
+        self.texts.len() + self.relayed.len()
+    }
+
+    fn tick(&mut self) -> u64 {
+        self.clock += 1;
+        self.clock
     }
 }
 
@@ -114,10 +176,29 @@ mod tests {
             cache.insert(sql.to_owned(), statement(sql));
         }
         cache.get("a");
-        assert_eq!(cache.evict_for_one_more().map(|s| s.name.clone()), Some("b".to_owned()));
+        assert_eq!(cache.evict_for_one_more(), Some("b".to_owned()));
         cache.insert("c".to_owned(), statement("c"));
         assert_eq!(cache.len(), 2);
         assert!(cache.get("b").is_none() && cache.get("a").is_some());
+    }
+
+    #[test]
+    fn both_kinds_share_one_limit_and_one_order() {
+        let mut cache = StatementCache::new(3);
+        cache.insert("a".to_owned(), statement("a"));
+        cache.insert_relayed(1, "r1".to_owned());
+        cache.insert_relayed(2, "r2".to_owned());
+        assert!(cache.get("a").is_some() && cache.name_of(1) == Some("r1"));
+        assert_eq!(cache.evict_for_one_more(), Some("r2".to_owned()));
+        assert_eq!(cache.evict_for_one_more(), None);
+        cache.insert_relayed(3, "r3".to_owned());
+        cache.insert_relayed(4, "r4".to_owned());
+        assert_eq!(cache.evict_surplus(), Some("a".to_owned()));
+        assert_eq!(cache.evict_surplus(), None);
+        assert_eq!(cache.insert_relayed(4, "r5".to_owned()), Some("r4".to_owned()));
+        let mut names = cache.clear();
+        names.sort();
+        assert_eq!(names, ["r1", "r3", "r5"]);
     }
 
     #[test]

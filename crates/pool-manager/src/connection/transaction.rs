@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::ServerConnection;
+use super::{SequenceUse, ServerConnection};
 use super::execute::{ExecuteError, Progress};
 use crate::engine::{LinkError, TransactionStatus};
 use crate::server_error::ServerError;
@@ -42,7 +42,7 @@ pub(crate) enum EndError {
 impl ServerConnection {
     /// Sends `command`, a BEGIN with its modes.
     pub(crate) async fn begin(&mut self, command: &str) -> Result<(), ExecuteError> {
-        if !self.sequences_used {
+        if self.sequences == SequenceUse::None {
             return self.command(command).await.map(drop);
         }
         // In one write, but not in one text: that would be one transaction, whose modes could not
@@ -51,15 +51,15 @@ impl ServerConnection {
         let (discarded, begun) = (self.answer().await?, self.answer().await?);
         discarded.into_tag()?;
         begun.into_tag()?;
-        self.sequences_used = false;
+        self.sequences = SequenceUse::None;
         Ok(())
     }
 
     /// Sees to it that lastval() and currval() do not answer with an earlier caller's values.
     pub(crate) async fn forget_sequences(&mut self) -> Result<(), ExecuteError> {
-        if self.sequences_used {
+        if self.sequences != SequenceUse::None {
             self.command(DISCARD_SEQUENCES).await?;
-            self.sequences_used = false;
+            self.sequences = SequenceUse::None;
         }
         Ok(())
     }

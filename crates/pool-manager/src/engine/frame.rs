@@ -36,7 +36,7 @@ pub(crate) struct Frame<'a> {
 
 /// Transaction status of the session, as ReadyForQuery reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TransactionStatus {
+pub enum TransactionStatus {
     /// `I`: not in a transaction.
     Idle,
     /// `T`: in a transaction.

@@ -1,9 +1,12 @@
 //! One server connection: buffers, framing, owed replies, status and reported parameters.
 
+mod relay;
+
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, BytesMut};
@@ -24,9 +27,12 @@ const READ_CHUNK: usize = 16 * 1024;
 /// A buffer that grew past this is given back to the allocator once it is empty.
 const KEEP_CAPACITY: usize = 64 * 1024;
 
-/// Why a connection can no longer be used.
+/// What a session reports about itself by ParameterStatus, by name.
+pub type Parameters = BTreeMap<String, String>;
+
+/// Why a server connection can no longer be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum LinkError {
+pub enum LinkError {
     /// The server ended the connection, after this error if it sent one.
     #[error("server closed the connection unexpectedly")]
     Closed(Option<Box<ServerError>>),
@@ -56,7 +62,7 @@ pub(crate) struct Link<S> {
     /// The end came from the server, not from the network between us.
     ended_by_server: bool,
     status: TransactionStatus,
-    parameters: BTreeMap<String, String>,
+    parameters: Arc<Parameters>,
     parameter_changes: u64,
     last_fatal: Option<Box<ServerError>>,
     max_message: usize,
@@ -65,7 +71,7 @@ pub(crate) struct Link<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// Takes over `stream` right after the first ReadyForQuery. Messages whose body is longer
     /// than `max_message` bytes are reported and thrown away instead of being buffered.
-    pub(crate) fn new(stream: S, parameters: BTreeMap<String, String>, max_message: usize) -> Self {
+    pub(crate) fn new(stream: S, parameters: Parameters, max_message: usize) -> Self {
         Self {
             stream,
             incoming: BytesMut::new(),
@@ -77,7 +83,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             dead: false,
             ended_by_server: false,
             status: TransactionStatus::Idle,
-            parameters,
+            parameters: Arc::new(parameters),
             parameter_changes: 0,
             last_fatal: None,
             max_message,
@@ -92,6 +98,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// Whether strings mean to the server what our tokeniser takes them for.
     pub(crate) fn has_standard_strings(&self) -> bool {
         self.parameters.get("standard_conforming_strings").is_none_or(|value| value == "on")
+    }
+
+    /// What the session has reported about itself.
+    pub(crate) fn parameters(&self) -> &Arc<Parameters> {
+        &self.parameters
     }
 
     /// How often a reported parameter has changed its value.
@@ -290,35 +301,47 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
 
     /// Takes note of the complete message at the front; `true` when nobody needs to see it.
     fn absorb(&mut self, tag: u8, len: usize) -> Result<bool, LinkError> {
-        let body = self.incoming.get(HEADER_LEN..HEADER_LEN + len).unwrap_or_default();
         match tag {
             tag::NOTICE_RESPONSE | tag::NOTIFICATION_RESPONSE => Ok(true),
+            tag::PARAMETER_STATUS | tag::READY_FOR_QUERY | tag::ERROR_RESPONSE => {
+                self.note(tag, HEADER_LEN, len)?;
+                Ok(tag == tag::PARAMETER_STATUS)
+            }
+            _ if self.owed == 0 => {
+                self.dead = true;
+                Err(LinkError::Protocol("a message that nobody asked for"))
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Follows what a message says about the session itself; its body is `len` bytes at `from`.
+    fn note(&mut self, tag: u8, from: usize, len: usize) -> Result<(), LinkError> {
+        let body = self.incoming.get(from..from + len).unwrap_or_default();
+        match tag {
             tag::PARAMETER_STATUS => {
                 let mut texts = body.split(|b| *b == 0).map(String::from_utf8_lossy);
-                if let (Some(name), Some(value)) = (texts.next(), texts.next()) {
-                    let (name, value) = (name.into_owned(), value.into_owned());
-                    if self.parameters.get(&name) != Some(&value) {
-                        self.parameters.insert(name, value);
-                        self.parameter_changes += 1;
-                    }
+                if let (Some(name), Some(value)) = (texts.next(), texts.next())
+                    && self.parameters.get(&*name).map(String::as_str) != Some(&*value)
+                {
+                    let parameters = Arc::make_mut(&mut self.parameters);
+                    parameters.insert(name.into_owned(), value.into_owned());
+                    self.parameter_changes += 1;
                 }
                 if len > MAX_PARAMETER || self.parameters.len() > MAX_PARAMETERS {
                     self.dead = true;
                     return Err(LinkError::Protocol("more reported parameters than there are"));
                 }
-                Ok(true)
             }
             tag::READY_FOR_QUERY => {
-                let status = TransactionStatus::parse(body);
-                match (status, self.owed.checked_sub(1)) {
+                match (TransactionStatus::parse(body), self.owed.checked_sub(1)) {
                     (Some(status), Some(owed)) => {
                         self.status = status;
                         self.owed = owed;
-                        Ok(false)
                     }
                     _ => {
                         self.dead = true;
-                        Err(LinkError::Protocol("unexpected ReadyForQuery"))
+                        return Err(LinkError::Protocol("unexpected ReadyForQuery"));
                     }
                 }
             }
@@ -327,14 +350,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                 if error.is_fatal() {
                     self.last_fatal = Some(Box::new(error));
                 }
-                Ok(false)
             }
-            _ if self.owed == 0 => {
-                self.dead = true;
-                Err(LinkError::Protocol("a message that nobody asked for"))
-            }
-            _ => Ok(false),
+            _ => {}
         }
+        Ok(())
     }
 
     /// Writes what is queued and reads what is there; ready once something was read.

@@ -5,8 +5,8 @@
 //! and never forwards a message it has not received whole.
 //!
 //! Invariants:
-//! * `owed` counts every Query and Sync written (or queued) whose ReadyForQuery has not been
-//!   read. It is raised before the first byte is sent.
+//! * `owed` counts every Query and every batch that ends in Sync, written (or queued), whose
+//!   ReadyForQuery has not been read. It is raised before the first byte is sent.
 //! * A connection is *at rest* when nothing is owed and no byte waits in either buffer, and
 //!   *quiet* when it is also outside a transaction. Only a quiet connection is given back.
 
@@ -14,5 +14,7 @@ mod frame;
 mod link;
 mod request;
 
-pub(crate) use frame::{TransactionStatus, tag};
-pub(crate) use link::{Link, LinkError};
+pub use frame::TransactionStatus;
+pub(crate) use frame::tag;
+pub(crate) use link::Link;
+pub use link::{LinkError, Parameters};

@@ -18,7 +18,7 @@ use crate::connection::{ServerConnection, close};
 
 /// A connection checked out of a pool. Dropping it, at any moment, is safe: a connection in
 /// doubt is closed, and its place is free again when the server is done with it.
-pub(crate) struct Checkout {
+pub struct Checkout {
     /// `Some` until dropped. The box is a pointer move between bb8's slot and here.
     connection: Option<Box<ServerConnection>>,
     slot: Option<PooledSlot>,
@@ -44,6 +44,11 @@ impl Checkout {
     pub(super) fn hand_out(mut self, took: Duration) -> Self {
         self.pool.counters().acquired(took);
         self.counted = true;
+        self
+    }
+
+    /// The connection itself.
+    pub(crate) fn connection_mut(&mut self) -> &mut ServerConnection {
         self
     }
 

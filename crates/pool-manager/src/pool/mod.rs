@@ -32,7 +32,7 @@ use crate::connect::{Connector, Housekeeping};
 use crate::error::Error;
 use crate::values::TypeCatalogue;
 use admission::Admission;
-pub(crate) use checkout::Checkout;
+pub use checkout::Checkout;
 use slot::Idle;
 use stats::Counters;
 pub use stats::PoolStats;
@@ -157,6 +157,21 @@ impl Pool {
     /// A connection to be held over several calls: at most `max_held` of them at a time.
     pub(crate) async fn acquire_held(&self) -> Result<Checkout, Error> {
         self.checkout(true).await
+    }
+
+    /// A connection that is idle right now, if nobody waits for one: what [`acquire`](Self::acquire)
+    /// would give at once, without its detours.
+    pub(crate) fn try_acquire(&self) -> Option<Checkout> {
+        if *self.0.closing.borrow() {
+            return None;
+        }
+        let checkout = self.find_idle(self.0.admission.try_enter()?)?;
+        Some(checkout.hand_out(Duration::ZERO))
+    }
+
+    /// Whether somebody waits for a connection.
+    pub(crate) fn has_waiters(&self) -> bool {
+        self.0.admission.waiting() > 0
     }
 
     async fn checkout(&self, hold: bool) -> Result<Checkout, Error> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use rand::RngExt;
 use tokio::time::timeout;
 
@@ -47,6 +48,22 @@ impl Pool {
             // It keeps its slot until the server has ended it, which mostly is long ago.
             self.0.runtime.spawn(close(*connection));
         }
+    }
+
+    /// An idle connection that is certainly usable, without waiting for anything.
+    pub(super) fn find_idle(&self, permits: Permits) -> Option<Checkout> {
+        if self.0.idle.count() == 0 {
+            return None;
+        }
+        let (slot, connection) = self.0.idle.take().now_or_never()??;
+        let mut connection = connection?;
+        let fresh = connection.idle_for(Instant::now()) < PROBE_AFTER;
+        if fresh || connection.probe().now_or_never() == Some(true) {
+            return Some(Checkout::new(connection, slot, permits, self.clone()));
+        }
+        self.0.counters.lost_idle();
+        self.0.runtime.spawn(close(*connection));
+        None
     }
 
     /// Opens a connection in a task of its own: when the caller vanishes meanwhile, the

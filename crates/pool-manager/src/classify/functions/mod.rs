@@ -57,10 +57,7 @@ pub(super) fn effect(call: CallName<'_>, safe: &SafeFunctions) -> Effect {
     };
     let built_in = schema.is_none_or(|schema| schema.compare("pg_catalog").is_eq());
     if built_in && let Some(effect) = touching(name) {
-        return match effect {
-            Effect::Unknown if safe.contains(None, name) => Effect::SessionSafe,
-            other => other,
-        };
+        return effect;
     }
     if built_in && BUILT_IN.binary_search_by(|text| name.compare(text)).is_ok() {
         return Effect::Harmless;
@@ -93,7 +90,8 @@ const TOUCHING: &[(&str, Effect)] = &[
     ("lo_truncate64", Effect::Needs(SessionNeed::LargeObject)),
     ("loread", Effect::Needs(SessionNeed::LargeObject)),
     ("lowrite", Effect::Needs(SessionNeed::LargeObject)),
-    ("nextval", Effect::Unknown),
+    // What they leave, lastval() and currval(), is kept apart from the session's other state.
+    ("nextval", Effect::SessionSafe),
     ("pg_advisory_lock", Effect::Needs(SessionNeed::AdvisoryLock)),
     ("pg_advisory_lock_shared", Effect::Needs(SessionNeed::AdvisoryLock)),
     ("pg_advisory_unlock", Effect::Needs(SessionNeed::AdvisoryLock)),
@@ -109,7 +107,7 @@ const TOUCHING: &[(&str, Effect)] = &[
     ("pg_try_advisory_xact_lock", Effect::SessionSafe),
     ("pg_try_advisory_xact_lock_shared", Effect::SessionSafe),
     ("set_config", Effect::SetConfig),
-    ("setval", Effect::Unknown),
+    ("setval", Effect::SessionSafe),
     ("txid_current", Effect::SessionSafe),
 ];
 

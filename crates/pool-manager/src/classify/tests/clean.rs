@@ -49,8 +49,20 @@ fn configured_functions_are_clean_but_not_read_only() {
     assert!(found.clean && !found.read_only);
     assert!(!classify_plain(sql).clean);
     assert!(!classify("SELECT app.slugify(name) FROM t", &safe).clean);
-    let next = SafeFunctions::new(["nextval"]);
-    assert!(classify("INSERT INTO t VALUES (nextval('t_id_seq'))", &next).clean);
+}
+
+#[test]
+fn sequences_and_settings_of_the_transaction_are_clean_but_not_read_only() {
+    for sql in [
+        "SELECT nextval('users_id_seq')",
+        "SELECT pg_catalog.nextval('users_id_seq')",
+        "INSERT INTO t (id) VALUES (nextval('s'))",
+        "SELECT setval('s', 1)",
+        "SELECT set_config('a.b', $1, true)",
+    ] {
+        let found = classify_plain(sql);
+        assert!(found.clean && !found.read_only, "{sql}");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod clean;
 mod properties;
 mod reset;
 mod session;
+mod settings;
 mod statements;
 
 use super::*;
