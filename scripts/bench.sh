@@ -112,6 +112,8 @@ version: '3'
 pgpool:
   rpc:
     listen: $2
+  proxy:
+    address: ''
   logging:
     level: error
   shutdown:

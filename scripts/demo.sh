@@ -16,7 +16,7 @@ binary=${CARGO_TARGET_DIR:-target}/debug/rr-pgpool
 
 say "starting \`rr-pgpool demo\`: a throw-away PostgreSQL and an RPC server on $PGPOOL_RPC"
 log=$(mktemp "${TMPDIR:-/tmp}/rr-pgpool-demo-log.XXXXXX")
-"$binary" demo --listen "$PGPOOL_RPC" >"$log" 2>&1 &
+"$binary" demo --listen "$PGPOOL_RPC" --proxy "${PGPOOL_PROXY-tcp://127.0.0.1:5433}" >"$log" 2>&1 &
 server=$!
 stop() {
     # It removes its cluster, also when it has had Ctrl-C's signal already.
@@ -32,7 +32,8 @@ trap 'exit 143' TERM
 until grep -q '^Ctrl-C' "$log"; do
     if ! kill -0 "$server" 2>/dev/null; then
         cat "$log" >&2
-        ! grep -q 'is in use' "$log" || say "or elsewhere: PGPOOL_RPC=tcp://127.0.0.1:6012 make demo" >&2
+        ! grep -q 'is in use' "$log" \
+            || say "or elsewhere: PGPOOL_RPC=tcp://127.0.0.1:6012 PGPOOL_PROXY=tcp://127.0.0.1:6433 make demo" >&2
         exit 1
     fi
     sleep 0.1

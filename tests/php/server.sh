@@ -27,6 +27,8 @@ version: '3'
 pgpool:
   rpc:
     listen: $2
+  proxy:
+    address: ''
   transactions:
     idle_timeout: 30s
   shutdown:

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::classify::Classification;
 use crate::config::BackendConfig;
 use crate::connect::Connector;
 use crate::connection::{CommandTag, Discard, ResultSink, Settings};
@@ -128,6 +129,11 @@ impl DatabasePool {
     /// across transactions, which at most `max_held` callers may do at a time.
     pub async fn checkout(&self, hold: bool) -> Result<Checkout, Error> {
         if hold { self.pool.acquire_held().await } else { self.pool.acquire().await }
+    }
+
+    /// What kind of statement this is, judged anew: for texts that come only once.
+    pub fn judge(&self, sql: &str) -> Classification {
+        self.pool.judge(sql)
     }
 
     /// Whether somebody waits for a connection.

@@ -33,6 +33,8 @@ impl SqlState {
     pub const TRANSACTION_TIMEOUT: Self = Self(*b"25P04");
     /// `26000` invalid_sql_statement_name.
     pub const INVALID_STATEMENT_NAME: Self = Self(*b"26000");
+    /// `28000` invalid_authorization_specification.
+    pub const INVALID_AUTHORIZATION: Self = Self(*b"28000");
     /// `28P01` invalid_password.
     pub const INVALID_PASSWORD: Self = Self(*b"28P01");
     /// `3D000` invalid_catalog_name: unknown database.
@@ -41,18 +43,28 @@ impl SqlState {
     pub const COMPLETION_UNKNOWN: Self = Self(*b"40003");
     /// `42601` syntax_error.
     pub const SYNTAX_ERROR: Self = Self(*b"42601");
+    /// `42704` undefined_object: an unknown setting, among others.
+    pub const UNDEFINED_OBJECT: Self = Self(*b"42704");
     /// `42710` duplicate_object.
     pub const DUPLICATE_OBJECT: Self = Self(*b"42710");
+    /// `42P05` duplicate_prepared_statement.
+    pub const DUPLICATE_PREPARED_STATEMENT: Self = Self(*b"42P05");
     /// `53300` too_many_connections: the pool is exhausted.
     pub const TOO_MANY_CONNECTIONS: Self = Self(*b"53300");
+    /// `53400` configuration_limit_exceeded.
+    pub const CONFIGURATION_LIMIT_EXCEEDED: Self = Self(*b"53400");
     /// `54000` program_limit_exceeded.
     pub const PROGRAM_LIMIT_EXCEEDED: Self = Self(*b"54000");
+    /// `55000` object_not_in_prerequisite_state: lastval() before nextval(), among others.
+    pub const NOT_IN_PREREQUISITE_STATE: Self = Self(*b"55000");
     /// `57014` query_canceled.
     pub const QUERY_CANCELED: Self = Self(*b"57014");
     /// `57P01` admin_shutdown.
     pub const ADMIN_SHUTDOWN: Self = Self(*b"57P01");
     /// `57P03` cannot_connect_now.
     pub const CANNOT_CONNECT_NOW: Self = Self(*b"57P03");
+    /// `57P05` idle_session_timeout.
+    pub const IDLE_SESSION_TIMEOUT: Self = Self(*b"57P05");
     /// `XX000` internal_error: what a server error without a valid code is reported as.
     pub const INTERNAL_ERROR: Self = Self(*b"XX000");
 

@@ -1,9 +1,10 @@
-//! The rr-pgpool server as a library: configuration, the goridge RPC door, the command line.
+//! The rr-pgpool server as a library: configuration, the two doors, the command line.
 //!
 //! The binary is a thin shell around [`cli`]; tests run [`serve::Server`] in their own process.
 
 pub mod cli;
 pub mod config;
+pub mod listen;
 mod logging;
 pub mod rpc;
 pub mod serve;

@@ -10,16 +10,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pool_manager::{DatabasePool, Error, HeldLimits, PRIMARY, PoolLimits, PoolRegistry};
+use pgwire_proxy::{BadCredential, ClientStream, Database, Mode, Proxy, ProxyOptions, Users};
+use pool_manager::{DatabasePool, Error, HeldLimits, PoolLimits, PoolRegistry};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
-use crate::config::{ByteSize, Config};
-use crate::rpc::{BoundListener, ListenError, Service, ServiceOptions};
+use crate::config::{ByteSize, Config, PoolMode, SettingError};
+use crate::listen::{Accepted, BoundListener, ListenError};
+use crate::rpc::{self, Service, ServiceOptions};
 
 /// How long rolling back may take after the grace, and then closing the pools.
 const CLOSE_LIMIT: Duration = Duration::from_millis(500);
 /// How often a draining server looks whether anybody is left.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
+/// Connections of the PostgreSQL door beyond `proxy.max_clients`: for those that are told that
+/// there are too many, and for cancel requests.
+const SPARE_CONNECTIONS: usize = 100;
 
 /// Why the server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +36,12 @@ pub enum ServeError {
     /// An address cannot be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// A setting of the PostgreSQL door cannot be used.
+    #[error("{0}")]
+    Proxy(SettingError),
+    /// A stored password cannot be used.
+    #[error("proxy.users: {0}")]
+    Credential(#[from] BadCredential),
     /// Signals cannot be received.
     #[error("cannot receive signals: {0}")]
     Signals(std::io::Error),
@@ -38,27 +50,45 @@ pub enum ServeError {
 /// A server that listens, ready to run.
 pub struct Server {
     service: Arc<Service>,
-    listener: Option<BoundListener>,
+    proxy: Option<Arc<Proxy>>,
+    rpc_listener: Option<BoundListener>,
+    proxy_listener: Option<BoundListener>,
     grace: Duration,
-    max_connections: usize,
+    max_rpc_connections: usize,
+    max_proxy_connections: usize,
 }
 
 impl Server {
     /// Builds the pools and listens. With `enabled: false` there are neither.
     pub async fn start(config: &Config) -> Result<Self, ServeError> {
         let pools = if config.enabled { pools(config)? } else { Vec::new() };
-        let options = service_options(config);
-        let service = Arc::new(Service::new(PoolRegistry::new(pools), options));
-        let listener = if config.enabled {
-            Some(BoundListener::bind(&config.rpc.listen, config.rpc.file_mode.bits()).await?)
+        let proxy_address = config.proxy.address.get().filter(|_| config.enabled);
+        let proxy = match proxy_address {
+            Some(_) => Some(proxy(config, &pools)?),
+            None => None,
+        };
+        let service = Arc::new(Service::new(PoolRegistry::new(pools), service_options(config)));
+        let rpc_listener = if config.enabled {
+            let (address, mode) = (&config.rpc.listen, config.rpc.file_mode.bits());
+            Some(BoundListener::bind("pgpool.rpc.listen", address, mode).await?)
         } else {
             None
         };
+        let proxy_listener = match proxy_address {
+            Some(address) => {
+                let mode = config.proxy.file_mode.bits();
+                Some(BoundListener::bind("pgpool.proxy.address", address, mode).await?)
+            }
+            None => None,
+        };
         Ok(Self {
             service,
-            listener,
+            proxy,
+            rpc_listener,
+            proxy_listener,
             grace: config.shutdown.grace.get(),
-            max_connections: config.rpc.max_connections as usize,
+            max_rpc_connections: config.rpc.max_connections as usize,
+            max_proxy_connections: config.proxy.max_clients as usize + SPARE_CONNECTIONS,
         })
     }
 
@@ -67,50 +97,98 @@ impl Server {
         &self.service
     }
 
-    /// Where RPC clients connect: the TCP port that was chosen, or the configured address.
+    /// The PostgreSQL door, for callers inside the process.
+    pub fn proxy(&self) -> Option<&Arc<Proxy>> {
+        self.proxy.as_ref()
+    }
+
+    /// Where RPC clients connect.
     pub fn address(&self) -> Option<String> {
-        let listener = self.listener.as_ref()?;
-        Some(match listener.local_addr() {
-            Some(address) => format!("tcp://{address}"),
-            None => listener.address().to_owned(),
-        })
+        self.rpc_listener.as_ref().map(BoundListener::address)
+    }
+
+    /// Where PostgreSQL clients connect.
+    pub fn proxy_address(&self) -> Option<String> {
+        self.proxy_listener.as_ref().map(BoundListener::address)
     }
 
     /// Serves until `stop` resolves, then drains: everything works on until nobody is connected
     /// or the grace is over. A resolved `stop_now` ends the draining at once.
-    pub async fn run(self, stop: impl Future<Output = ()>, stop_now: impl Future<Output = ()>) {
+    pub async fn run(mut self, stop: impl Future<Output = ()>, stop_now: impl Future<Output = ()>) {
         let (stop_listening, stopped) = watch::channel(false);
-        let service = Arc::clone(&self.service);
-        let clients = self.listener.map(|listener| {
-            let service = Arc::clone(&service);
-            tokio::spawn(listener.serve(service, self.max_connections, stopped))
-        });
+        let doors = self.open_doors(&stopped);
         stop.await;
         tracing::info!(grace = ?self.grace, "draining");
         let drained = async {
-            while service.clients() > 0 {
+            while self.clients() > 0 {
                 tokio::time::sleep(DRAIN_POLL).await;
             }
         };
         tokio::select! {
             () = drained => {}
             () = tokio::time::sleep(self.grace) => {
-                tracing::info!(clients = service.clients(), "the grace is over");
+                tracing::info!(clients = self.clients(), "the grace is over");
             }
             () = stop_now => tracing::info!("ended by a second signal"),
         }
         stop_listening.send_replace(true);
-        // A server that does not answer rolls back when its connections are closed.
-        if tokio::time::timeout(CLOSE_LIMIT, service.held.end_all()).await.is_err() {
-            tracing::warn!("some transactions were not rolled back within {CLOSE_LIMIT:?}");
+        self.send_clients_away().await;
+        for door in doors {
+            door.abort();
+            let _ = door.await;
         }
-        if let Some(clients) = clients {
-            clients.abort();
-            let _ = clients.await;
-        }
-        let closing = service.registry.iter().map(|pool| pool.close(CLOSE_LIMIT));
+        let closing = self.service.registry.iter().map(|pool| pool.close(CLOSE_LIMIT));
         futures_util::future::join_all(closing).await;
         tracing::info!("stopped");
+    }
+
+    /// Starts to accept clients.
+    fn open_doors(&mut self, stopped: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
+        let mut doors = Vec::new();
+        if let Some(listener) = self.rpc_listener.take() {
+            let service = Arc::clone(&self.service);
+            let serve = move |socket| rpc::serve_client(Arc::clone(&service), socket);
+            let max = self.max_rpc_connections;
+            doors.push(tokio::spawn(listener.serve("RPC", max, stopped.clone(), serve)));
+        }
+        if let Some((listener, proxy)) = self.proxy_listener.take().zip(self.proxy.clone()) {
+            let serve = move |socket| Arc::clone(&proxy).serve(client_stream(socket));
+            let max = self.max_proxy_connections;
+            doors.push(tokio::spawn(listener.serve("proxy", max, stopped.clone(), serve)));
+        }
+        doors
+    }
+
+    fn clients(&self) -> usize {
+        self.service.clients() + self.proxy.as_ref().map_or(0, |proxy| proxy.clients())
+    }
+
+    /// Rolls back what RPC callers hold, and tells PostgreSQL clients that the end has come. A
+    /// server that does not answer rolls back when its connections are closed.
+    async fn send_clients_away(&self) {
+        let roll_back = async {
+            if tokio::time::timeout(CLOSE_LIMIT, self.service.held.end_all()).await.is_err() {
+                tracing::warn!("some transactions were not rolled back within {CLOSE_LIMIT:?}");
+            }
+        };
+        let proxy = async {
+            let Some(proxy) = &self.proxy else { return };
+            proxy.end_all();
+            let gone = async {
+                while proxy.clients() > 0 {
+                    tokio::time::sleep(DRAIN_POLL).await;
+                }
+            };
+            let _ = tokio::time::timeout(CLOSE_LIMIT, gone).await;
+        };
+        tokio::join!(roll_back, proxy);
+    }
+}
+
+fn client_stream(socket: Accepted) -> ClientStream {
+    match socket {
+        Accepted::Tcp(stream) => ClientStream::Tcp(stream),
+        Accepted::Unix(stream) => ClientStream::Unix(stream),
     }
 }
 
@@ -158,6 +236,9 @@ fn announce(config: &Config, server: &Server) {
         Some(address) => tracing::info!(%address, "listening for goridge RPC"),
         None => tracing::info!("pgpool.enabled is false: idling without listeners"),
     }
+    if let Some(address) = server.proxy_address() {
+        tracing::info!(%address, "listening for PostgreSQL clients");
+    }
     for pool in server.service.registry.iter() {
         tracing::info!(pool = pool.name(), max_connections = pool.stats().max_connections, "pool");
     }
@@ -171,12 +252,36 @@ fn pools(config: &Config) -> Result<Vec<DatabasePool>, Error> {
         max_message: bytes(config.rpc.max_frame_size),
         slow_threshold: config.logging.slow_query.threshold.get(),
     };
-    let databases =
-        config.databases.iter().map(|(name, database)| (name.as_str(), &database.primary));
-    std::iter::once((PRIMARY, &config.backends.primary))
-        .chain(databases)
+    config
+        .primaries()
         .map(|(name, backend)| DatabasePool::with_limits(name, backend, limits))
         .collect()
+}
+
+/// The PostgreSQL door to these pools.
+fn proxy(config: &Config, pools: &[DatabasePool]) -> Result<Arc<Proxy>, ServeError> {
+    let within = |error: SettingError| ServeError::Proxy(error.within("pgpool.proxy"));
+    let mut databases = Vec::new();
+    for ((_, backend), pool) in config.primaries().zip(pools) {
+        let keys = config.proxy.keys_for(backend).map_err(within)?;
+        let users = Users::new(keys.mode.into(), keys.users)?;
+        let mode = match backend.behavior.mode {
+            PoolMode::Session => Mode::Session,
+            PoolMode::Statement => Mode::Statement,
+            // `auto` is refused when the configuration is checked.
+            PoolMode::Transaction | PoolMode::Auto => Mode::Transaction,
+        };
+        let server_name = backend.connect_params().map_err(within)?.database;
+        databases.push(Database::new(pool.clone(), mode, users, server_name));
+    }
+    let options = ProxyOptions {
+        max_clients: config.proxy.max_clients as usize,
+        login_timeout: config.proxy.login_timeout.get(),
+        client_timeout: config.proxy.client_timeout.limit(),
+        idle_transaction_timeout: config.proxy.idle_transaction_timeout.limit(),
+        query_timeout: config.proxy.query_timeout.limit(),
+    };
+    Ok(Proxy::new(databases, options))
 }
 
 /// A configured size; checked against a limit far below a 32-bit machine's.

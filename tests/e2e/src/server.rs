@@ -12,7 +12,7 @@ use test_support::RpcClient;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{oneshot, watch};
 
-/// A configuration over one database: a free port, ten connections opened as they are needed, and
+/// A configuration over one database: free ports, ten connections opened as they are needed, and
 /// next to no grace at the end. `more` is the `pgpool:` section of `.rr.yaml` as JSON, laid over it.
 ///
 /// # Panics
@@ -21,6 +21,7 @@ use tokio::sync::{oneshot, watch};
 pub fn config(dsn: &str, more: &Value) -> Config {
     let mut section = json!({
         "rpc": {"listen": "tcp://127.0.0.1:0"},
+        "proxy": {"address": "tcp://127.0.0.1:0"},
         "backends": {"primary": {
             "dsn": dsn,
             "pool": {"max_connections": 10, "min_connections": 0},

@@ -141,7 +141,7 @@ impl ServerConnection {
     }
 
     /// Whether it must be closed because a reset cannot clean it (SQL PREPARE, LOAD).
-    pub(crate) fn is_tainted(&self) -> bool {
+    pub fn is_tainted(&self) -> bool {
         self.tainted
     }
 

@@ -110,6 +110,11 @@ impl ServerConnection {
         self.link.parameters()
     }
 
+    /// Has these kept in place of [`parameters`](Self::parameters), which they equal.
+    pub fn share_parameters(&mut self, parameters: &Arc<Parameters>) {
+        self.link.share_parameters(parameters);
+    }
+
     /// How often one of the reported parameters has changed.
     pub fn parameter_changes(&self) -> u64 {
         self.link.parameter_changes()

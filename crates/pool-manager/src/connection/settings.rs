@@ -217,11 +217,7 @@ impl ServerConnection {
     /// What has to be set to reach `wanted`. A session that was changed and not reset
     /// (`reset_on_return: false`) is taken for nothing.
     pub(super) fn changes_to(&self, wanted: &Settings) -> Vec<Change> {
-        if self.dirty {
-            self.settings.everything(wanted)
-        } else {
-            self.settings.difference(wanted)
-        }
+        if self.dirty { self.settings.everything(wanted) } else { self.settings.difference(wanted) }
     }
 
     /// Applies `wanted` on top of what is in force, inside a transaction or session, and

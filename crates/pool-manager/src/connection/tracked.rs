@@ -36,7 +36,9 @@ pub enum SettingsQuestion {
 impl ServerConnection {
     /// Whether `wanted` is in force as it is.
     pub fn has_settings(&self, wanted: &Arc<Settings>) -> bool {
-        self.settings.are(wanted) && self.link.parameter_changes() == self.settled_changes
+        !self.dirty
+            && self.settings.are(wanted)
+            && self.link.parameter_changes() == self.settled_changes
     }
 
     /// Brings the session's settings to exactly `wanted`, outside a transaction: all of it or

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::{SequenceUse, ServerConnection};
 use super::execute::{ExecuteError, Progress};
+use super::{SequenceUse, ServerConnection};
 use crate::engine::{LinkError, TransactionStatus};
 use crate::server_error::ServerError;
 

@@ -138,15 +138,20 @@ impl Pool {
     /// What kind of statement this is; remembered by text.
     pub(crate) fn classify(&self, sql: &str) -> Arc<Classification> {
         if sql.len() > MAX_CLASSIFIED_TEXT {
-            return Arc::new(classify(sql, &self.0.safe_functions));
+            return Arc::new(self.judge(sql));
         }
         let lock = || self.0.classifications.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(class) = lock().get(sql) {
             return Arc::clone(class);
         }
-        let class = Arc::new(classify(sql, &self.0.safe_functions));
+        let class = Arc::new(self.judge(sql));
         lock().put(sql.into(), Arc::clone(&class));
         class
+    }
+
+    /// The same, judged anew.
+    pub(crate) fn judge(&self, sql: &str) -> Classification {
+        classify(sql, &self.0.safe_functions)
     }
 
     /// A connection for one statement, in order of arrival, within `acquire_timeout`.

@@ -71,6 +71,9 @@ fn drop_nulls(value: &mut Value) {
 
 fn masked_override(set: &Override) -> String {
     let key = set.path.join(".");
+    if set.path.iter().rev().nth(1).is_some_and(|section| section == "users") {
+        return format!("{key}=***");
+    }
     match set.path.last().map(String::as_str) {
         Some("password") => format!("{key}=***"),
         Some("dsn") if !set.value.contains('$') => format!("{key}={}", Dsn::new(&set.value)),

@@ -72,6 +72,9 @@ impl fmt::Display for Missing {
     }
 }
 
+/// Begins a SCRAM verifier, whose dollars part its fields and refer to nothing.
+const VERIFIER: &str = "SCRAM-SHA-256$";
+
 /// Replaces references by what `get` answers; `None` when there are none.
 pub(crate) fn expand(text: &str, get: &dyn Fn(&str) -> Option<String>) -> Option<String> {
     expand_nested(text, get, &mut |_| {}, 0)
@@ -84,6 +87,9 @@ fn expand_nested(
     missing: &mut dyn FnMut(&str),
     depth: usize,
 ) -> Option<String> {
+    if depth == 0 && text.starts_with(VERIFIER) {
+        return None;
+    }
     let mut expanded = String::new();
     let mut changed = false;
     let mut rest = text;
@@ -178,6 +184,14 @@ mod tests {
         };
         let env = Environment::new(&get);
         env.expand(text).unwrap_or_else(|| text.to_owned())
+    }
+
+    #[test]
+    fn a_scram_verifier_is_kept_whole() {
+        let verifier = "SCRAM-SHA-256$4096:c2FsdA==$StoredKey=:ServerKey=";
+        assert_eq!(expand(verifier, &|_| Some("x".to_owned())), None);
+        let get = |name: &str| (name == "V").then(|| verifier.to_owned());
+        assert_eq!(expand("${V}", &get).as_deref(), Some(verifier));
     }
 
     #[test]

@@ -5,14 +5,14 @@ use super::types::Config;
 /// A setting of the user's that has no effect yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InactiveKey {
-    /// Full path, such as `pgpool.proxy.address`.
+    /// Full path, such as `pgpool.routing.load_balance`.
     pub key: String,
     /// Where it is set: `FILE:LINE`, or `-o`.
     pub place: String,
 }
 
 /// Sections of `pgpool` that have no effect yet.
-const SECTIONS: &[&str] = &["proxy", "routing", "monitoring", "features"];
+const SECTIONS: &[&str] = &["routing", "monitoring", "features"];
 
 impl Config {
     /// The keys that the user has set and that have no effect in this release, in the file's order.
@@ -36,9 +36,5 @@ fn is_inactive(key: &str) -> bool {
         Some(&"backends") => drop(parts.remove(0)),
         _ => return false,
     }
-    match parts.as_slice() {
-        [first, ..] if first.starts_with("replicas") || *first == "routing" => true,
-        ["primary", "behavior", "mode"] => true,
-        _ => false,
-    }
+    parts.first().is_some_and(|first| first.starts_with("replicas") || *first == "routing")
 }

@@ -33,4 +33,4 @@ pub use pool_manager::config::{
 };
 pub use schema::json_schema;
 pub use types::*;
-pub use values::{ByteSize, FileMode, ListenAddress};
+pub use values::{ByteSize, FileMode, ListenAddress, OptionalAddress};

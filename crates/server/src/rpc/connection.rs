@@ -20,6 +20,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use super::dispatch::answer;
 use super::service::Service;
+use crate::listen::Accepted;
 
 /// Room made for reading when nothing is known about the frame to come.
 const READ_CHUNK: usize = 4 * 1024;
@@ -29,7 +30,7 @@ const READ_AHEAD: usize = READ_CHUNK;
 const MAX_READ_CHUNK: usize = 1024 * 1024;
 
 /// A client's socket.
-pub(super) enum Socket {
+enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
@@ -70,9 +71,24 @@ impl Socket {
     }
 }
 
+/// Serves one client until it goes away or breaks the protocol.
+pub async fn serve_client(service: Arc<Service>, socket: Accepted) {
+    let socket = match socket {
+        Accepted::Tcp(stream) => Socket::Tcp(stream),
+        Accepted::Unix(stream) => Socket::Unix(stream),
+    };
+    match Connection::new(socket, service).serve().await {
+        ConnectionEnd::Closed => {}
+        ConnectionEnd::Io(error) => tracing::debug!("RPC client lost: {error}"),
+        ConnectionEnd::Frame(error) => {
+            tracing::warn!("RPC client disconnected, its bytes are no goridge frame: {error}");
+        }
+    }
+}
+
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ConnectionEnd {
+enum ConnectionEnd {
     #[error("the client closed the connection")]
     Closed,
     #[error("socket: {0}")]
@@ -84,7 +100,7 @@ pub(super) enum ConnectionEnd {
 type Call = Pin<Box<dyn Future<Output = Vec<u8>> + Send>>;
 
 /// A client's connection and the calls it has in flight.
-pub(super) struct Connection {
+struct Connection {
     socket: Socket,
     service: Arc<Service>,
     owner: Owner,
@@ -97,7 +113,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(socket: Socket, service: Arc<Service>) -> Self {
+    fn new(socket: Socket, service: Arc<Service>) -> Self {
         Self {
             owner: service.client_came(),
             decoder: RpcDecoder::new(service.options.max_frame_size),
@@ -111,7 +127,7 @@ impl Connection {
     }
 
     /// Serves the client until it goes away or breaks the protocol.
-    pub(super) async fn serve(mut self) -> ConnectionEnd {
+    async fn serve(mut self) -> ConnectionEnd {
         match poll_fn(|cx| self.poll(cx)).await {
             Ok(never) => match never {},
             Err(end) => end,

@@ -1,18 +1,17 @@
-//! The goridge door: listeners, connections, and the methods of the service `pgpool`.
+//! The goridge door: connections, and the methods of the service `pgpool`.
 //!
 //! ```text
-//! listener ── accepts ──► connection ── frame ──► dispatch ──► methods::* ──► pool-manager
+//! listen.rs ── accepts ─► connection ── frame ──► dispatch ──► methods::* ──► pool-manager
 //!                             ▲                                   │
 //!                             └────────── reply frame ────────────┘
 //! ```
 
 mod connection;
 mod dispatch;
-mod listener;
 mod methods;
 mod reply;
 mod result;
 mod service;
 
-pub use listener::{BoundListener, ListenError};
+pub use connection::serve_client;
 pub use service::{FEATURES, Service, ServiceOptions};

@@ -21,7 +21,7 @@ fn it_starts_answers_and_leaves_nothing_behind() {
         let address = format!("unix://{}/rpc.sock", sockets.path().display());
         let said = sockets.path().join("said");
         let child = binary()
-            .args(["demo", "--listen", &address])
+            .args(["demo", "--listen", &address, "--proxy", "tcp://127.0.0.1:0"])
             .env("TMPDIR", home.path())
             .stdout(std::fs::File::create(&said).unwrap())
             .stderr(Stdio::null())
@@ -46,5 +46,6 @@ fn it_starts_answers_and_leaves_nothing_behind() {
         assert_eq!(entries(home.path()), Vec::<String>::new());
         let said = std::fs::read_to_string(said).unwrap();
         assert!(said.contains(&address) && said.contains("rr-pgpool exec"), "{said}");
+        assert!(said.contains("  psql -h 127.0.0.1 -p "), "{said}");
     }
 }

@@ -86,7 +86,7 @@ impl Serving {
         let socket = path.join("rpc.sock");
         let text = format!(
             "version: '3'\npgpool:\n  backends:\n    primary:\n      dsn: {dsn}\n  \
-             rpc:\n    listen: unix://{}\n{more}",
+             proxy:\n    address: tcp://127.0.0.1:0\n  rpc:\n    listen: unix://{}\n{more}",
             socket.display()
         );
         fs::write(path.join(".rr.yaml"), text).unwrap();

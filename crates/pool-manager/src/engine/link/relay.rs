@@ -2,12 +2,13 @@
 //! replies itself, in place, where they were received. What a message says about the session is
 //! followed here all the same; who gets to see it is the relay's business.
 
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{HEADER_LEN, Link, LinkError, READ_CHUNK};
+use super::{HEADER_LEN, Link, LinkError, Parameters, READ_CHUNK};
 
 /// Longest ErrorResponse or other message that [`Link::note_at`] is ever asked to look into, bytes.
 /// Servers keep theirs far below.
@@ -87,6 +88,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         let result = ready!(self.poll_drive(cx));
         self.dead |= result.is_err();
         Poll::Ready(result)
+    }
+
+    /// Has these kept in place of the equal ones that were received.
+    pub(crate) fn share_parameters(&mut self, parameters: &Arc<Parameters>) {
+        if *self.parameters == **parameters {
+            self.parameters = Arc::clone(parameters);
+        }
     }
 
     /// A Sync that the server took while it read the data of a COPY: it is not answered.

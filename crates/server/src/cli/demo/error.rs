@@ -5,7 +5,7 @@ use std::process::ExitStatus;
 
 use pool_manager::config::SettingError;
 
-use crate::rpc::ListenError;
+use crate::listen::ListenError;
 use crate::serve::ServeError;
 
 /// Why there is no demo.
@@ -29,10 +29,11 @@ pub(super) enum DemoError {
     )]
     NoAccount,
     #[error(
-        "{0} is in use, perhaps by another rr-pgpool; choose another address with --listen, such \
-         as --listen tcp://127.0.0.1:6012"
+        "{address} is in use, perhaps by another rr-pgpool; choose another address with {option}, \
+         such as {option} tcp://127.0.0.1:{}",
+        if *option == "--proxy" { 6433 } else { 6012 }
     )]
-    Taken(String),
+    Taken { option: &'static str, address: String },
     #[error(transparent)]
     Listen(ListenError),
     #[error("{0}")]
@@ -58,7 +59,7 @@ pub(super) enum DemoError {
 impl From<ListenError> for DemoError {
     fn from(error: ListenError) -> Self {
         match error {
-            ListenError::InUse { address } => Self::Taken(address),
+            ListenError::InUse { key, address } => Self::Taken { option: key, address },
             other => Self::Listen(other),
         }
     }

@@ -13,8 +13,8 @@ use clap::Args;
 use pool_manager::config::GoDuration;
 
 use super::{FAILED, output, serve};
-use crate::config::{Config, ListenAddress, LogLevel};
-use crate::rpc::BoundListener;
+use crate::config::{Config, ListenAddress, LogLevel, OptionalAddress};
+use crate::listen::BoundListener;
 use crate::serve::{Server, Signals, serve_until};
 use cluster::{Cluster, DATABASE, PORT, USER};
 use error::DemoError;
@@ -31,14 +31,21 @@ pub(super) struct DemoArgs {
     /// RPC address to serve on: tcp://host:port (port 0: any free one) or unix://path
     #[arg(long, env = "PGPOOL_RPC", value_name = "ADDRESS", default_value_t = default_address())]
     listen: ListenAddress,
+    /// Address for PostgreSQL clients: tcp://host:port, unix://path, or '' for none
+    #[arg(long, value_name = "ADDRESS", default_value_t = default_proxy_address())]
+    proxy: OptionalAddress,
 }
 
 fn default_address() -> ListenAddress {
     Config::default().rpc.listen
 }
 
+fn default_proxy_address() -> OptionalAddress {
+    Config::default().proxy.address
+}
+
 pub(super) fn run(args: &DemoArgs) -> ExitCode {
-    let config = config(args.listen.clone());
+    let config = config(args.listen.clone(), args.proxy.clone());
     let result = serve::with_runtime(&config, demo(config.clone()));
     match result {
         Ok(Ok(())) => ExitCode::SUCCESS,
@@ -48,9 +55,10 @@ pub(super) fn run(args: &DemoArgs) -> ExitCode {
     }
 }
 
-fn config(listen: ListenAddress) -> Config {
+fn config(listen: ListenAddress, proxy: OptionalAddress) -> Config {
     let mut config = Config::default();
     config.rpc.listen = listen;
+    config.proxy.address = proxy;
     config.shutdown.grace = GRACE;
     // What is worth saying about a start the demo says itself.
     config.logging.level = LogLevel::Warn;
@@ -59,9 +67,13 @@ fn config(listen: ListenAddress) -> Config {
 
 async fn demo(mut config: Config) -> Result<(), DemoError> {
     config.rpc.validate().map_err(|error| error.within("rpc"))?;
-    // Found out before a cluster is made for nothing; serving binds it again.
-    let probe = BoundListener::bind(&config.rpc.listen, config.rpc.file_mode.bits()).await;
-    drop(probe?);
+    config.proxy.validate().map_err(|error| error.within("proxy"))?;
+    // Found out before a cluster is made for nothing; serving binds them again.
+    let (address, mode) = (&config.rpc.listen, config.rpc.file_mode.bits());
+    drop(BoundListener::bind("--listen", address, mode).await?);
+    if let Some(address) = config.proxy.address.get() {
+        drop(BoundListener::bind("--proxy", address, config.proxy.file_mode.bits()).await?);
+    }
     let mut signals = Signals::new().map_err(DemoError::Signals)?;
     output::line("Starting a throw-away PostgreSQL with sample data ...");
     let cluster = tokio::select! {
@@ -105,10 +117,19 @@ fn announce(cluster: &Cluster, server: &Server) {
     if Path::new(PHP_SCRIPT).is_file() {
         output::line(format_args!("  php {PHP_SCRIPT}"));
     }
+    if let Some(client) = server.proxy_address().and_then(|address| psql_host(&address)) {
+        output::line(format_args!("  psql {client} -U {USER} {DATABASE}    # through the pool"));
+    }
     output::line(format_args!(
         "  psql -h {directory} -U {USER} {DATABASE}    # past the pool\n\n\
          Ctrl-C ends it and removes everything.\n"
     ));
+}
+
+/// How psql is told a TCP address. It finds no Unix socket that is not named as the server's are.
+fn psql_host(address: &str) -> Option<String> {
+    let (host, port) = address.strip_prefix("tcp://")?.rsplit_once(':')?;
+    Some(format!("-h {} -p {port}", host.trim_matches(['[', ']'])))
 }
 
 /// A word as a shell takes it.
@@ -135,14 +156,21 @@ mod tests {
     async fn an_address_in_use_is_said_before_anything_is_started() {
         let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = other.local_addr().unwrap().port();
-        let error = demo(config(ListenAddress::tcp("127.0.0.1", port))).await.unwrap_err();
-        assert!(matches!(error, DemoError::Taken(_)), "{error:?}");
+        let error = demo(config(ListenAddress::tcp("127.0.0.1", port), OptionalAddress::OFF))
+            .await
+            .unwrap_err();
+        assert!(matches!(error, DemoError::Taken { .. }), "{error:?}");
         assert!(error.to_string().contains("--listen"), "{error}");
+        let proxy = ListenAddress::tcp("127.0.0.1", port).into();
+        let config = config(ListenAddress::tcp("127.0.0.1", 0), proxy);
+        let error = demo(config).await.unwrap_err();
+        assert!(error.to_string().contains("--proxy"), "{error}");
     }
 
     #[tokio::test]
     async fn an_address_for_everybody_is_refused() {
-        let error = demo(config(ListenAddress::tcp("0.0.0.0", 0))).await.unwrap_err();
+        let error =
+            demo(config(ListenAddress::tcp("0.0.0.0", 0), OptionalAddress::OFF)).await.unwrap_err();
         assert!(matches!(error, DemoError::Setting(_)), "{error:?}");
     }
 }

@@ -217,10 +217,11 @@ fn env_files_stand_below_the_process_environment() {
 #[test]
 fn a_check_shows_everything_but_secrets() {
     let files = Files::new(&with_section(
-        "proxy:\n  max_clients: 5\ndatabases:\n  other:\n    primary: {host: h, user: u, password: hunter2, pool: {max_connections: 2}}",
+        "routing:\n  load_balance: random\nproxy:\n  users:\n    web: hunter2\ndatabases:\n  other:\n    primary: {host: h, user: u, password: hunter2, pool: {max_connections: 2}}",
     ));
     let overrides = [
         "pgpool.threads=2",
+        "pgpool.proxy.users.api=hunter2",
         "pgpool.databases.other.primary.password=$SECRET",
         "pgpool.databases.third.primary.dsn=postgres://u:hunter2@h/d",
         "pgpool.databases.fourth.primary.dsn=postgres://u:hunter2$SECRET@h/d",
@@ -233,7 +234,9 @@ fn a_check_shows_everything_but_secrets() {
         "\n# -o pgpool.databases.other.primary.password=***\n",
         "\n# -o pgpool.databases.third.primary.dsn=postgres://u:***@h:5432/d\n",
         "\n# -o pgpool.databases.fourth.primary.dsn=***\n",
-        ".rr.yaml:8: pgpool.proxy.max_clients: accepted, not active yet\n",
+        ".rr.yaml:8: pgpool.routing.load_balance: accepted, not active yet\n",
+        "web: \"***\"\n",
+        "\n# -o pgpool.proxy.users.api=***\n",
         "dsn: postgres://app:***@db:5432/shop\n",
         "password: \"***\"\n",
         "min_connections: 5\n",

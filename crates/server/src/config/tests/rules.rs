@@ -1,6 +1,7 @@
 //! The limits of values, and the rules between them.
 
 use super::*;
+use crate::config::AuthMode;
 
 #[test]
 fn a_primary_needs_an_address() {
@@ -164,7 +165,7 @@ fn a_smaller_pool_has_a_smaller_minimum() {
 #[test]
 fn what_is_not_active_yet_is_listed() {
     let config = load(&with_section(
-        "threads: 2\nlogging: {level: debug}\nproxy: {address: 'tcp://127.0.0.1:1'}\n\
+        "threads: 2\nlogging: {level: debug}\nproxy: {address: ''}\n\
          routing: {failover: {enabled: true}}\nmonitoring: {collect: [all]}\n\
          features: {cache: {enabled: false}}\n\
          databases: {shop: {primary: {dsn: postgres://u@h, behavior: {mode: session, lazy_connect: true}}, \
@@ -174,11 +175,9 @@ fn what_is_not_active_yet_is_listed() {
     assert_eq!(
         keys,
         [
-            "pgpool.proxy.address",
             "pgpool.routing.failover.enabled",
             "pgpool.monitoring.collect",
             "pgpool.features.cache.enabled",
-            "pgpool.databases.shop.primary.behavior.mode",
             "pgpool.databases.shop.replicas[0].dsn",
             "pgpool.databases.shop.routing.read_write_split",
         ]
@@ -186,6 +185,52 @@ fn what_is_not_active_yet_is_listed() {
     let text = with_primary("dsn: postgres://u@h\nbehavior: {mode: session}");
     let keys =
         load(&format!("{text}    replicas: [{{dsn: postgres://u@r, weight: 2}}]\n")).inactive();
-    assert_eq!(keys.len(), 3);
+    assert_eq!(keys.len(), 2);
     assert_eq!(load(MINIMAL).inactive(), []);
+}
+
+#[test]
+fn the_postgresql_door_is_shut_to_strangers() {
+    let password = "dsn: postgres://u:p@h";
+    let nobody = "dsn: postgres://u@h";
+    let with = |proxy: &str, primary: &str| with_primary(primary) + &format!("  proxy: {proxy}\n");
+    for (proxy, primary, key) in [
+        ("{auth_mode: none, address: 'tcp://0.0.0.0:1'}", password, "proxy.auth_mode"),
+        ("{auth_mode: trust, address: 'tcp://:1'}", password, "proxy.auth_mode"),
+        ("{address: 'tcp://db:1'}", nobody, "proxy.auth_mode"),
+        ("{auth_mode: md5}", nobody, "proxy.users"),
+        ("{users: {a: ''}}", password, "proxy.users.a"),
+        ("{users: {a: SCRAM-SHA-256$x}}", password, "proxy.users.a"),
+        ("{users: {a: md5aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}}", password, "proxy.users.a"),
+        ("{login_timeout: 0s}", password, "proxy.login_timeout"),
+    ] {
+        let error = wrong(&with(proxy, primary));
+        assert!(error.contains(&format!("pgpool.{key}")), "{proxy}: {error}");
+    }
+    for (proxy, primary) in [
+        ("{auth_mode: none}", nobody),
+        ("{auth_mode: none, address: 'tcp://0.0.0.0:1', allow_remote: true}", password),
+        ("{address: 'tcp://0.0.0.0:1'}", password),
+        ("{address: ''}", nobody),
+        ("{auth_mode: md5, users: {a: md5aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}}", nobody),
+    ] {
+        load(&with(proxy, primary));
+    }
+}
+
+#[test]
+fn who_may_come_in_follows_from_what_is_known() {
+    let keys = |proxy: &str, primary: &str| {
+        let config = load(&(with_primary(primary) + &format!("  proxy: {proxy}\n")));
+        let keys = config.proxy.keys_for(&config.backends.primary).unwrap();
+        let names: Vec<String> = keys.users.into_iter().map(|(name, _)| name).collect();
+        (keys.mode, names.join(" "))
+    };
+    let password = "dsn: postgres://u:p@h";
+    let nobody = "dsn: postgres://u@h";
+    let scram = AuthMode::ScramSha256;
+    assert_eq!(keys("{}", password), (scram, "u".to_owned()));
+    assert_eq!(keys("{}", nobody), (AuthMode::Trust, "u".to_owned()));
+    assert_eq!(keys("{users: {b: x, a: y}}", nobody), (scram, "a b".to_owned()));
+    assert_eq!(keys("{auth_mode: md5}", password), (AuthMode::Md5, "u".to_owned()));
 }

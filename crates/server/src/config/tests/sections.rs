@@ -90,7 +90,7 @@ fn front_door_and_routing() {
     assert_eq!(config.proxy.address.to_string(), "tcp://127.0.0.1:5555");
     assert_eq!(config.proxy.max_clients, 2);
     assert_eq!(config.proxy.client_timeout, GoDuration::from_secs(3));
-    assert_eq!(config.proxy.auth_mode, AuthMode::Trust);
+    assert_eq!(config.proxy.auth_mode, Some(AuthMode::Trust));
     let routing = &config.routing;
     assert!(routing.read_write_split && routing.failover.enabled);
     assert_eq!((routing.read_patterns.len(), routing.write_patterns.len()), (1, 2));

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use pool_manager::config::{SettingError, TransactionsConfig};
+use pool_manager::PRIMARY;
+use pool_manager::config::{BackendConfig, SettingError, TransactionsConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -93,10 +94,27 @@ impl Config {
         self.validate_databases().map_err(within("databases"))?;
         self.transactions.validate().map_err(within("transactions"))?;
         SettingError::check_range("threads", self.threads, &(0..=MAX_THREADS))?;
-        self.proxy.validate().map_err(within("proxy"))?;
+        self.validate_proxy().map_err(within("proxy"))?;
         self.routing.validate().map_err(within("routing"))?;
         self.monitoring.validate().map_err(within("monitoring"))?;
         self.features.validate().map_err(within("features"))
+    }
+
+    fn validate_proxy(&self) -> Result<(), SettingError> {
+        self.proxy.validate()?;
+        if self.enabled && self.proxy.address.get().is_some() {
+            for (_, backend) in self.primaries() {
+                self.proxy.keys_for(backend)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The primary of every database, by the database's name.
+    pub fn primaries(&self) -> impl Iterator<Item = (&str, &BackendConfig)> {
+        let further =
+            self.databases.iter().map(|(name, database)| (name.as_str(), &database.primary));
+        std::iter::once((PRIMARY, &self.backends.primary)).chain(further)
     }
 
     fn validate_databases(&self) -> Result<(), SettingError> {

@@ -97,6 +97,53 @@ text_value!(ListenAddress, "an address like tcp://127.0.0.1:6002 or unix:///run/
     "pattern": "^(tcp://[^/]*:[0-9]+|unix://.+)$"
 });
 
+/// Where a listener listens, if it does.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct OptionalAddress(Option<ListenAddress>);
+
+impl OptionalAddress {
+    /// Listens nowhere.
+    pub const OFF: Self = Self(None);
+
+    /// The address; `None` when it is off.
+    pub fn get(&self) -> Option<&ListenAddress> {
+        self.0.as_ref()
+    }
+}
+
+impl From<ListenAddress> for OptionalAddress {
+    fn from(address: ListenAddress) -> Self {
+        Self(Some(address))
+    }
+}
+
+impl fmt::Display for OptionalAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_ref().map_or(Ok(()), |address| address.fmt(f))
+    }
+}
+
+impl FromStr for OptionalAddress {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.is_empty() {
+            Ok(Self::OFF)
+        } else {
+            text.parse().map(|address| Self(Some(address)))
+        }
+    }
+}
+
+text_value!(
+    OptionalAddress,
+    "an address like tcp://127.0.0.1:5433 or unix:///run/pgpool.pg.sock, or '' for none",
+    {
+        "type": "string",
+        "pattern": "^(tcp://[^/]*:[0-9]+|unix://.+|)$"
+    }
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,6 +181,15 @@ mod tests {
             let error = text.parse::<ListenAddress>().unwrap_err();
             assert!(error.contains(reason), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn an_empty_address_is_none() {
+        assert_eq!("".parse(), Ok(OptionalAddress::OFF));
+        assert_eq!(OptionalAddress::OFF.to_string(), "");
+        let address = ListenAddress::tcp("127.0.0.1", 5433);
+        assert_eq!("tcp://127.0.0.1:5433".parse(), Ok(OptionalAddress::from(address)));
+        assert!("5433".parse::<OptionalAddress>().is_err());
     }
 
     #[test]

@@ -4,7 +4,7 @@ mod address;
 mod byte_size;
 mod file_mode;
 
-pub use address::ListenAddress;
+pub use address::{ListenAddress, OptionalAddress};
 pub use byte_size::ByteSize;
 pub use file_mode::FileMode;
 

@@ -1,5 +1,7 @@
-//! Listening for RPC clients: TCP or a Unix-domain socket, a bounded number of connections.
+//! Listening for clients of either door: TCP or a Unix-domain socket, a bounded number of
+//! connections. What a client says is its door's business.
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
@@ -8,16 +10,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use super::connection::{Connection, ConnectionEnd, Socket};
-use super::service::Service;
 use crate::config::ListenAddress;
 
 /// Pause after a failed accept: out of file descriptors, it would fail again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Connections that may wait to be accepted: PHP workers come all at once.
+const BACKLOG: u32 = 1024;
 /// A client that vanished without a word is noticed after about a minute, and its transactions
 /// rolled back.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
@@ -28,21 +30,33 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 pub enum ListenError {
     /// Somebody else listens there.
     #[error(
-        "cannot listen on {address}: it is in use; is another rr-pgpool running? Under \
+        "cannot listen on {address} ({key}): it is in use; is another rr-pgpool running? Under \
          RoadRunner's service plugin set process_num: 1"
     )]
     InUse {
+        /// The setting that says so.
+        key: &'static str,
         /// The address.
         address: String,
     },
     /// Anything else.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address} ({key}): {source}")]
     Other {
+        /// The setting that says so.
+        key: &'static str,
         /// The address.
         address: String,
         /// What the system said.
         source: io::Error,
     },
+}
+
+/// A client that has connected.
+pub enum Accepted {
+    /// Over TCP.
+    Tcp(TcpStream),
+    /// Over a Unix-domain socket.
+    Unix(UnixStream),
 }
 
 enum Kind {
@@ -58,12 +72,17 @@ pub struct BoundListener {
 }
 
 impl BoundListener {
-    /// Listens on `address`; `file_mode` is the mode of a Unix-domain socket's file.
-    pub async fn bind(address: &ListenAddress, file_mode: u32) -> Result<Self, ListenError> {
+    /// Listens on `address`, which the setting `key` has named; `file_mode` is the mode of a
+    /// Unix-domain socket's file.
+    pub async fn bind(
+        key: &'static str,
+        address: &ListenAddress,
+        file_mode: u32,
+    ) -> Result<Self, ListenError> {
         let shown = address.to_string();
         let bound = match address {
             ListenAddress::Tcp { host, port } => {
-                TcpListener::bind((all_if_empty(host), *port)).await.map(|listener| Self {
+                bind_tcp(all_if_empty(host), *port).await.map(|listener| Self {
                     kind: Kind::Tcp(listener),
                     address: shown.clone(),
                     path: None,
@@ -76,31 +95,31 @@ impl BoundListener {
             }),
         };
         bound.map_err(|source| match source.kind() {
-            io::ErrorKind::AddrInUse => ListenError::InUse { address: shown },
-            _ => ListenError::Other { address: shown, source },
+            io::ErrorKind::AddrInUse => ListenError::InUse { key, address: shown },
+            _ => ListenError::Other { key, address: shown, source },
         })
     }
 
-    /// The address as configured.
-    pub fn address(&self) -> &str {
-        &self.address
-    }
-
-    /// The TCP address with the port that the system chose, for port 0.
-    pub fn local_addr(&self) -> Option<SocketAddr> {
+    /// Where clients connect: the TCP address with the port that the system chose, for port 0, or
+    /// the address as configured.
+    pub fn address(&self) -> String {
         match &self.kind {
-            Kind::Tcp(listener) => listener.local_addr().ok(),
-            Kind::Unix(_) => None,
+            Kind::Tcp(listener) => match listener.local_addr() {
+                Ok(address) => format!("tcp://{address}"),
+                Err(_) => self.address.clone(),
+            },
+            Kind::Unix(_) => self.address.clone(),
         }
     }
 
     /// Accepts clients until `stop` says so, then lets those connected go on until they leave or
-    /// the returned future is dropped.
-    pub async fn serve(
+    /// the returned future is dropped. `name` is what the log calls them.
+    pub async fn serve<F: Future<Output = ()> + Send + 'static>(
         self,
-        service: Arc<Service>,
+        name: &'static str,
         max_connections: usize,
         mut stop: watch::Receiver<bool>,
+        serve_client: impl Fn(Accepted) -> F,
     ) {
         let places = Arc::new(Semaphore::new(max_connections));
         let mut clients = JoinSet::new();
@@ -110,17 +129,17 @@ impl BoundListener {
                 accepted = self.accept() => match accepted {
                     Ok(socket) => {
                         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-                            tracing::warn!(max_connections, "RPC client refused: too many");
+                            tracing::warn!(max_connections, "{name} client refused: too many");
                             continue;
                         };
-                        let connection = Connection::new(socket, Arc::clone(&service));
+                        let client = serve_client(socket);
                         clients.spawn(async move {
-                            log_end(&connection.serve().await);
+                            client.await;
                             drop(place);
                         });
                     }
                     Err(error) => {
-                        tracing::warn!("cannot accept an RPC client: {error}");
+                        tracing::warn!("cannot accept a client of {name}: {error}");
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
                 },
@@ -131,14 +150,10 @@ impl BoundListener {
         while clients.join_next().await.is_some() {}
     }
 
-    async fn accept(&self) -> io::Result<Socket> {
+    async fn accept(&self) -> io::Result<Accepted> {
         match &self.kind {
-            Kind::Tcp(listener) => {
-                let (stream, _) = listener.accept().await?;
-                prepare(&stream);
-                Ok(Socket::Tcp(stream))
-            }
-            Kind::Unix(listener) => Ok(Socket::Unix(listener.accept().await?.0)),
+            Kind::Tcp(listener) => Ok(Accepted::Tcp(listener.accept().await?.0)),
+            Kind::Unix(listener) => Ok(Accepted::Unix(listener.accept().await?.0)),
         }
     }
 }
@@ -163,11 +178,29 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-fn prepare(stream: &TcpStream) {
+/// Binds the first of a host's addresses that can be bound.
+async fn bind_tcp(host: &str, port: u16) -> io::Result<TcpListener> {
+    let mut failure = None;
+    for address in tokio::net::lookup_host((host, port)).await? {
+        match listen_tcp(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failure = Some(error),
+        }
+    }
+    Err(failure.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such address")))
+}
+
+/// Without Nagle's delay and with keepalives: what a listening socket has, those that it accepts
+/// have too, and no system call is spent on each of them.
+fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    // Neither is worth failing for.
+    let _ = socket.set_nodelay(true);
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
-    // Neither is worth refusing a client for.
-    let _ = stream.set_nodelay(true);
-    let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
+    let _ = SockRef::from(&socket).set_tcp_keepalive(&keepalive);
+    socket.listen(BACKLOG)
 }
 
 /// Binds a Unix-domain socket; a file left behind by a process that is gone is replaced.
@@ -188,14 +221,4 @@ async fn bind_unix(path: &Path, file_mode: u32) -> io::Result<UnixListener> {
     };
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(file_mode))?;
     Ok(listener)
-}
-
-fn log_end(end: &ConnectionEnd) {
-    match end {
-        ConnectionEnd::Closed => {}
-        ConnectionEnd::Io(error) => tracing::debug!("RPC client lost: {error}"),
-        ConnectionEnd::Frame(error) => {
-            tracing::warn!("RPC client disconnected, its bytes are no goridge frame: {error}");
-        }
-    }
 }

@@ -1,0 +1,162 @@
+//! One database behind the door: its pool, how clients share it, and what they have in common.
+
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lru::LruCache;
+use pool_manager::classify::Classification;
+use pool_manager::{DatabasePool, Error, Parameters, Settings};
+
+use crate::auth::Users;
+use crate::interner::Interner;
+use crate::statement::Statement;
+
+/// Combinations of startup settings whose reported parameters are remembered.
+const GREETINGS: NonZeroUsize = NonZeroUsize::new(256).unwrap();
+
+/// When a client's server connection is given to others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// When the client disconnects.
+    Session,
+    /// After each transaction.
+    Transaction,
+    /// After each statement; transactions of several statements are refused.
+    Statement,
+}
+
+impl Mode {
+    /// Its name in the configuration.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Transaction => "transaction",
+            Self::Statement => "statement",
+        }
+    }
+}
+
+/// A database that clients can connect to.
+pub struct Database {
+    /// Its server connections, which RPC callers share.
+    pub pool: DatabasePool,
+    /// How clients share them.
+    pub mode: Mode,
+    /// Who may connect.
+    pub users: Users,
+    /// The database's own name at the server, by which clients may ask for it, too.
+    pub server_name: String,
+    pub(crate) shared: Shared,
+}
+
+/// What clients of a database have in common.
+#[derive(Default)]
+pub(crate) struct Shared {
+    settings: Interner<Settings>,
+    parameters: Interner<Parameters>,
+    statements: Interner<Statement>,
+    numbers: AtomicU64,
+    greetings: Mutex<Option<LruCache<Arc<Settings>, Arc<Parameters>>>>,
+}
+
+impl Database {
+    /// A database that clients reach by the pool's name, or by `server_name`.
+    pub fn new(pool: DatabasePool, mode: Mode, users: Users, server_name: String) -> Self {
+        Self { pool, mode, users, server_name, shared: Shared::default() }
+    }
+
+    /// What reported parameters a client with these startup settings finds: asked of a server
+    /// once, which also finds out whether the settings are valid at all.
+    ///
+    /// # Errors
+    /// The server refuses a setting, or cannot be reached.
+    pub(crate) async fn greeting(
+        &self,
+        settings: &Arc<Settings>,
+    ) -> Result<Arc<Parameters>, Error> {
+        if let Some(parameters) = self.known_greeting(settings) {
+            return Ok(parameters);
+        }
+        let mut connection = match self.pool.try_checkout() {
+            Some(connection) => connection,
+            None => self.pool.checkout(false).await?,
+        };
+        connection.settle_settings(settings).await?;
+        let parameters = self.share_parameters(connection.parameters());
+        connection.share_parameters(&parameters);
+        self.shared.with_greetings(|greetings| {
+            greetings.put(Arc::clone(settings), Arc::clone(&parameters));
+        });
+        Ok(parameters)
+    }
+
+    /// What a client with these startup settings was told when it came, if it is remembered.
+    pub(crate) fn known_greeting(&self, settings: &Arc<Settings>) -> Option<Arc<Parameters>> {
+        self.shared.with_greetings(|greetings| greetings.get(settings).cloned())
+    }
+
+    /// The settings equal to these that all clients share.
+    pub(crate) fn share_settings(&self, settings: Settings) -> Arc<Settings> {
+        self.shared.settings.share(&Arc::new(settings))
+    }
+
+    /// The parameters equal to these that all clients share.
+    pub(crate) fn share_parameters(&self, parameters: &Arc<Parameters>) -> Arc<Parameters> {
+        self.shared.parameters.share(parameters)
+    }
+
+    /// The statement with this text that all clients share.
+    pub(crate) fn share_statement(
+        &self,
+        sql: &[u8],
+        types: &[u8],
+        search_path: Option<&str>,
+    ) -> Arc<Statement> {
+        self.shared.statements.find(
+            &(sql, types, search_path),
+            |found| found.says(sql, types) && found.is_of(search_path),
+            || self.new_statement(sql, types, search_path),
+        )
+    }
+
+    /// A statement that only one client has.
+    pub(crate) fn new_statement(
+        &self,
+        sql: &[u8],
+        types: &[u8],
+        search_path: Option<&str>,
+    ) -> Statement {
+        Statement::new(sql, types, search_path, self.judge(sql), self.new_number())
+    }
+
+    /// A number that stands for nothing yet.
+    pub(crate) fn new_number(&self) -> u64 {
+        self.shared.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// What a statement does to the connection it runs on.
+    pub(crate) fn judge(&self, sql: &[u8]) -> Classification {
+        match std::str::from_utf8(sql) {
+            Ok(sql) => self.pool.judge(sql),
+            // Another encoding: the words are there to be read, but where a string ends is not
+            // certain in all of them.
+            Err(_) => Classification {
+                clean: false,
+                neutral: false,
+                read_only: false,
+                ..self.pool.judge(&String::from_utf8_lossy(sql))
+            },
+        }
+    }
+}
+
+impl Shared {
+    fn with_greetings<T>(
+        &self,
+        work: impl FnOnce(&mut LruCache<Arc<Settings>, Arc<Parameters>>) -> T,
+    ) -> T {
+        let mut greetings = self.greetings.lock().unwrap_or_else(PoisonError::into_inner);
+        work(greetings.get_or_insert_with(|| LruCache::new(GREETINGS)))
+    }
+}

@@ -1,0 +1,22 @@
+//! The PostgreSQL front door: clients speak the wire protocol, and their transactions run on pooled
+//! server connections that they share with each other and with RPC callers.
+//!
+//! Start at [`Proxy`]: it is given databases and limits, and whoever accepts sockets hands them to
+//! [`Proxy::serve`]. Which server connection a client gets, and what becomes of it afterwards, is
+//! `pool-manager`'s business.
+
+mod auth;
+mod database;
+mod interner;
+mod login;
+mod message;
+mod proxy;
+mod session;
+mod signals;
+mod statement;
+mod stream;
+
+pub use auth::{AuthMode, BadCredential, Credential, Users};
+pub use database::{Database, Mode};
+pub use proxy::{Proxy, ProxyOptions};
+pub use stream::ClientStream;

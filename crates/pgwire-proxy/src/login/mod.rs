@@ -1,0 +1,264 @@
+//! From a new connection to a session: what the client asks for, who it is, and the welcome.
+//!
+//! ```text
+//! SSLRequest, GSSENCRequest ──► N ──► StartupMessage ──► proof ──► settings ──► ReadyForQuery
+//! CancelRequest ──► the session concerned
+//! ```
+
+mod options;
+mod wire;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use pool_manager::{Error, Parameters, ServerError, Settings, SqlState, TransactionStatus};
+
+use crate::auth::{Exchange, Step};
+use crate::database::{Database, Mode};
+use crate::message::backend;
+use crate::message::startup::{Opening, Startup};
+use crate::proxy::{Place, Proxy};
+use crate::signals::Registration;
+use crate::stream::ClientStream;
+use wire::Wire;
+
+/// Longest name of a user or database that PostgreSQL keeps apart; it cuts longer ones.
+const MAX_NAME: usize = 63;
+
+/// How it ended.
+pub(crate) enum Login {
+    /// A session begins.
+    Accepted(Box<Client>),
+    /// Nothing more to do with this connection.
+    Over,
+}
+
+/// A client that is let in.
+pub(crate) struct Client {
+    pub(crate) stream: ClientStream,
+    /// What it sent after its startup message.
+    pub(crate) input: BytesMut,
+    pub(crate) database: Arc<Database>,
+    /// What it asked for in its startup message: what RESET goes back to.
+    pub(crate) settings: Arc<Settings>,
+    /// What it was told of the session.
+    pub(crate) parameters: Arc<Parameters>,
+    pub(crate) registration: Registration,
+    pub(crate) place: Place,
+}
+
+/// Why a client is not let in.
+pub(crate) enum Refusal {
+    /// It is told this.
+    Told(Box<ServerError>),
+    /// It is gone, or talks something else: nothing is said.
+    Silent,
+}
+
+impl From<io::Error> for Refusal {
+    fn from(_: io::Error) -> Self {
+        Self::Silent
+    }
+}
+
+impl Refusal {
+    pub(crate) fn new(code: SqlState, message: impl Into<String>) -> Self {
+        Self::Told(Box::new(ServerError::new(code, message)))
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Told(Box::new(error.to_server_error()))
+    }
+}
+
+/// Talks to a new client until its session begins or the connection has served its purpose.
+pub(crate) async fn login(proxy: &Arc<Proxy>, stream: ClientStream) -> Login {
+    let mut wire = Wire::new(stream);
+    let limit = proxy.options.login_timeout;
+    let refusal = match tokio::time::timeout(limit, admit(proxy, &mut wire)).await {
+        Ok(Ok(Some(guest))) => return Login::Accepted(Box::new(guest.seated(wire))),
+        Ok(Ok(None)) => return Login::Over,
+        Ok(Err(refusal)) => refusal,
+        Err(_) => Refusal::new(SqlState::QUERY_CANCELED, "canceling authentication due to timeout"),
+    };
+    if let Refusal::Told(mut error) = refusal {
+        error.severity = "FATAL".to_owned();
+        tracing::debug!(sqlstate = %error.code, "client refused: {error}");
+        wire.say(|out| backend::error(out, &error));
+        let _ = tokio::time::timeout(Duration::from_secs(1), wire.send()).await;
+    }
+    Login::Over
+}
+
+/// A client without its connection, which the caller has.
+struct Guest {
+    database: Arc<Database>,
+    settings: Arc<Settings>,
+    parameters: Arc<Parameters>,
+    registration: Registration,
+    place: Place,
+}
+
+impl Guest {
+    fn seated(self, wire: Wire) -> Client {
+        let Self { database, settings, parameters, registration, place } = self;
+        let (stream, input) = wire.into_parts();
+        Client { stream, input, database, settings, parameters, registration, place }
+    }
+}
+
+async fn admit(proxy: &Arc<Proxy>, wire: &mut Wire) -> Result<Option<Guest>, Refusal> {
+    let Some(startup) = open(proxy, wire).await? else { return Ok(None) };
+    let user = startup.get("user").filter(|user| !user.is_empty()).ok_or_else(|| {
+        let code = SqlState::INVALID_AUTHORIZATION;
+        Refusal::new(code, "no PostgreSQL user name specified in startup packet")
+    })?;
+    negotiate(&startup, wire);
+    refuse_replication(&startup)?;
+    let place = proxy.enter().ok_or_else(|| {
+        Refusal::new(SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already")
+    })?;
+    let name = startup.get("database").filter(|name| !name.is_empty()).unwrap_or(user);
+    let (user, name) = (cut(user), cut(name));
+    let database = proxy.database(name);
+    let asked = database.or_else(|| proxy.any_database()).ok_or(Refusal::Silent)?;
+    prove(wire, asked.users.begin(user), user).await?;
+    let database = database.ok_or_else(|| unknown_database(proxy, name))?;
+    let settings = options::settings(&startup)?;
+    check_settings(&settings, database.mode)?;
+    let settings = database.share_settings(settings);
+    let parameters = database.greeting(&settings).await?;
+    let registration = proxy.registry.register();
+    wire.say(|out| {
+        for (name, value) in &*parameters {
+            backend::parameter_status(out, name, value);
+        }
+        backend::key_data(out, registration.key);
+        backend::ready(out, TransactionStatus::Idle);
+    });
+    wire.send().await?;
+    let database = Arc::clone(database);
+    Ok(Some(Guest { database, settings, parameters, registration, place }))
+}
+
+/// Reads up to the startup message; `None` when there is none to come.
+async fn open(proxy: &Arc<Proxy>, wire: &mut Wire) -> Result<Option<Startup>, Refusal> {
+    let (mut tls_asked, mut gss_asked) = (false, false);
+    loop {
+        match wire.opening().await? {
+            Opening::Tls if !std::mem::replace(&mut tls_asked, true) => wire.refuse_encryption(),
+            Opening::Gss if !std::mem::replace(&mut gss_asked, true) => wire.refuse_encryption(),
+            Opening::Tls => return Err(unsupported(1234, 5679)),
+            Opening::Gss => return Err(unsupported(1234, 5680)),
+            Opening::Cancel(key) => {
+                proxy.registry.cancel(key).await;
+                return Ok(None);
+            }
+            Opening::Version { major, minor } => return Err(unsupported(major, minor)),
+            Opening::Startup(startup) => return Ok(Some(startup)),
+        }
+        wire.send().await?;
+    }
+}
+
+fn unsupported(major: u16, minor: u16) -> Refusal {
+    Refusal::new(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        format!("unsupported frontend protocol {major}.{minor}: server supports 3.0 to 3.0"),
+    )
+}
+
+/// A newer minor version and unknown `_pq_.` options are told to be neither.
+fn negotiate(startup: &Startup, wire: &mut Wire) {
+    let names = startup.parameters.iter().map(|(name, _)| name.as_str());
+    let unknown: Vec<&str> = names.filter(|name| name.starts_with("_pq_.")).collect();
+    if startup.minor > 0 || !unknown.is_empty() {
+        wire.say(|out| backend::negotiate_version(out, &unknown));
+    }
+}
+
+fn refuse_replication(startup: &Startup) -> Result<(), Refusal> {
+    let off = ["false", "off", "no", "0", "f", "n"];
+    match startup.get("replication") {
+        Some(value) if !off.contains(&value.to_ascii_lowercase().as_str()) => Err(Refusal::new(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            "replication connections cannot go through rr-pgpool; connect to the server itself",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// As PostgreSQL does with names that are too long for it.
+fn cut(name: &str) -> &str {
+    let end = (0..=MAX_NAME.min(name.len())).rev().find(|end| name.is_char_boundary(*end));
+    name.get(..end.unwrap_or_default()).unwrap_or(name)
+}
+
+fn unknown_database(proxy: &Proxy, name: &str) -> Refusal {
+    let mut error =
+        ServerError::new(SqlState::UNKNOWN_DATABASE, format!("database \"{name}\" does not exist"));
+    error.hint = Some(format!(
+        "rr-pgpool knows these: {}; and the names that they have at their servers.",
+        proxy.database_names()
+    ));
+    Refusal::Told(Box::new(error))
+}
+
+/// What would have statements read differently than they are here, where that matters.
+fn check_settings(settings: &Settings, mode: Mode) -> Result<(), Refusal> {
+    let strings = settings.get("standard_conforming_strings");
+    if mode != Mode::Session && strings.is_some_and(|value| value != "on") {
+        return Err(Refusal::new(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            format!(
+                "standard_conforming_strings must be on in {} mode; it is off in session mode only",
+                mode.word()
+            ),
+        ));
+    }
+    Ok(())
+}
+
+async fn prove(wire: &mut Wire, mut exchange: Exchange, user: &str) -> Result<(), Refusal> {
+    let mut step = exchange.start();
+    loop {
+        match step {
+            Step::Ask(code, data) => {
+                wire.say(|out| backend::authentication(out, code, &data));
+                wire.send().await?;
+                let answer = wire.answer().await?;
+                step = if exchange.is_slow() {
+                    let judged = tokio::task::spawn_blocking(move || {
+                        let step = exchange.answer(&answer);
+                        (exchange, step)
+                    });
+                    let (back, step) = judged.await.map_err(|_| Refusal::Silent)?;
+                    exchange = back;
+                    step
+                } else {
+                    exchange.answer(&answer)
+                };
+            }
+            Step::Accepted(last) => {
+                wire.say(|out| {
+                    if let Some((code, data)) = last {
+                        backend::authentication(out, code, &data);
+                    }
+                    backend::authentication(out, 0, &[]);
+                });
+                return Ok(());
+            }
+            Step::Denied => {
+                return Err(Refusal::new(
+                    SqlState::INVALID_PASSWORD,
+                    format!("password authentication failed for user \"{user}\""),
+                ));
+            }
+            Step::Malformed(why) => return Err(Refusal::new(SqlState::PROTOCOL_VIOLATION, why)),
+        }
+    }
+}

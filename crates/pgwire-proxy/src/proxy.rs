@@ -1,0 +1,105 @@
+//! The door as a whole: its databases, limits and clients. It accepts no sockets itself; whoever
+//! does hands them to [`Proxy::serve`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::database::Database;
+use crate::login::{self, Login};
+use crate::session::Session;
+use crate::signals::Registry;
+use crate::stream::ClientStream;
+
+/// Limits of the door.
+#[derive(Debug, Clone)]
+pub struct ProxyOptions {
+    /// Most clients at the same time.
+    pub max_clients: usize,
+    /// How long a client may take to say who it is and prove it.
+    pub login_timeout: Duration,
+    /// A client outside a transaction that is idle for this long is disconnected.
+    pub client_timeout: Option<Duration>,
+    /// The same inside a transaction.
+    pub idle_transaction_timeout: Option<Duration>,
+    /// Longest run time of a statement.
+    pub query_timeout: Option<Duration>,
+}
+
+/// The PostgreSQL front door.
+pub struct Proxy {
+    databases: BTreeMap<String, Arc<Database>>,
+    pub(crate) options: ProxyOptions,
+    pub(crate) registry: Arc<Registry>,
+    clients: AtomicUsize,
+}
+
+impl Proxy {
+    /// A door to these databases, by the names of their pools.
+    #[must_use]
+    pub fn new(databases: Vec<Database>, options: ProxyOptions) -> Arc<Self> {
+        let named = |database: Database| (database.pool.name().to_owned(), Arc::new(database));
+        Arc::new(Self {
+            databases: databases.into_iter().map(named).collect(),
+            options,
+            registry: Arc::default(),
+            clients: AtomicUsize::new(0),
+        })
+    }
+
+    /// Serves one client until it leaves, breaks the protocol, or is told to go.
+    pub async fn serve(self: Arc<Self>, stream: ClientStream) {
+        // A future of its own, so that its memory is given back before the session begins.
+        match Box::pin(login::login(&self, stream)).await {
+            Login::Accepted(client) => Session::new(&self, *client).run().await,
+            Login::Over => {}
+        }
+    }
+
+    /// Clients that are connected and have said who they are.
+    pub fn clients(&self) -> usize {
+        self.clients.load(Ordering::Relaxed)
+    }
+
+    /// Tells every client that the server is shutting down, and disconnects it.
+    pub fn end_all(&self) {
+        self.registry.end_all();
+    }
+
+    /// The database of that name: a pool's, or else the database's own at its server.
+    pub(crate) fn database(&self, name: &str) -> Option<&Arc<Database>> {
+        let by_server_name = || self.databases.values().find(|other| other.server_name == name);
+        let primary = || self.databases.get(pool_manager::PRIMARY);
+        self.databases
+            .get(name)
+            .or_else(|| primary().filter(|primary| primary.server_name == name))
+            .or_else(by_server_name)
+    }
+
+    /// Whose users a client must be one of that asks for a database which does not exist.
+    pub(crate) fn any_database(&self) -> Option<&Arc<Database>> {
+        self.databases.get(pool_manager::PRIMARY).or_else(|| self.databases.values().next())
+    }
+
+    /// The names by which clients can ask for databases.
+    pub(crate) fn database_names(&self) -> String {
+        self.databases.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Counts a client in; `None` when there are as many as there may be.
+    pub(crate) fn enter(self: &Arc<Self>) -> Option<Place> {
+        let before = self.clients.fetch_add(1, Ordering::Relaxed);
+        let place = Place(Arc::clone(self));
+        (before < self.options.max_clients).then_some(place)
+    }
+}
+
+/// A client's place among `max_clients`; given back when dropped.
+pub(crate) struct Place(Arc<Proxy>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.clients.fetch_sub(1, Ordering::Relaxed);
+    }
+}

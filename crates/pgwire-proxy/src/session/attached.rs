@@ -1,0 +1,215 @@
+//! The server connection that a client has at the moment, and all that is true only for as long as
+//! it has it: messages under way, portals, the unnamed statement.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pool_manager::classify::{
+    Classification, SessionNeed, SettingsEffect, TransactionControl, touched_settings,
+};
+use pool_manager::{Checkout, SettingsQuestion, TransactionStatus};
+
+use super::cancel::Cancelling;
+use super::expect::{Expect, OwnQuery};
+use super::unit::Unit;
+use crate::message::frontend;
+use crate::statement::Statement;
+
+/// Statements closed in front of one batch, at most: a full cache is emptied over several.
+const MAX_CLOSES: usize = 64;
+/// Portals whose statements are remembered; what runs from others is taken for anything.
+const MAX_PORTALS: usize = 1000;
+
+pub(super) struct Attached {
+    pub(super) connection: Checkout,
+    /// What the server owes.
+    pub(super) owed: VecDeque<Expect>,
+    /// Set while a batch is open: its Sync has not been sent.
+    pub(super) batch: Option<Unit>,
+    /// The unnamed statement that the server has.
+    pub(super) unnamed: Option<Arc<Statement>>,
+    pub(super) portals: Portals,
+    /// Statements whose ParseComplete is to come, with their names: usable by later messages of
+    /// the same batch, but not yet kept.
+    pub(super) parsing: Vec<(u64, String)>,
+    /// What is to be found out about the session's settings before others get the connection.
+    pub(super) touched: Option<SettingsQuestion>,
+    /// The server reads the data of a COPY within a batch: a Sync is ignored by it.
+    pub(super) copying_in: bool,
+    /// It has ignored one.
+    pub(super) elided_sync: bool,
+    /// A CommandComplete of the unit at the front of `owed` has come.
+    pub(super) completed: bool,
+    /// An error of the unit at the front has come.
+    pub(super) failed: bool,
+    /// Bytes at the front of what was received that go to the client as they are.
+    pub(super) cleared: usize,
+    /// Bytes of a large message that have still to arrive, and go to the client as they come.
+    pub(super) passing: usize,
+    pub(super) cancelling: Option<Cancelling>,
+    /// The time limit that what runs has exceeded.
+    pub(super) out_of_time: Option<Duration>,
+    /// Since when the server has been working on the unit at the front.
+    pub(super) busy_since: Instant,
+}
+
+/// The statements that portals run.
+#[derive(Default)]
+pub(super) struct Portals {
+    unnamed: Option<Arc<Statement>>,
+    named: HashMap<Box<[u8]>, Option<Arc<Statement>>>,
+}
+
+impl Portals {
+    pub(super) fn bind(&mut self, name: &[u8], statement: Option<&Arc<Statement>>) {
+        if name.is_empty() {
+            self.unnamed = statement.cloned();
+        } else if self.named.len() < MAX_PORTALS {
+            self.named.insert(name.into(), statement.cloned());
+        }
+    }
+
+    pub(super) fn get(&self, name: &[u8]) -> Option<&Arc<Statement>> {
+        if name.is_empty() { self.unnamed.as_ref() } else { self.named.get(name)?.as_ref() }
+    }
+
+    /// They end with their transaction.
+    pub(super) fn clear(&mut self) {
+        self.unnamed = None;
+        if !self.named.is_empty() {
+            self.named = HashMap::new();
+        }
+    }
+}
+
+impl Attached {
+    pub(super) fn new(connection: Checkout) -> Self {
+        Self {
+            connection,
+            owed: VecDeque::new(),
+            batch: None,
+            unnamed: None,
+            portals: Portals::default(),
+            parsing: Vec::new(),
+            touched: None,
+            copying_in: false,
+            elided_sync: false,
+            completed: false,
+            failed: false,
+            cleared: 0,
+            passing: 0,
+            cancelling: None,
+            out_of_time: None,
+            busy_since: Instant::now(),
+        }
+    }
+
+    pub(super) fn status(&self) -> TransactionStatus {
+        self.connection.transaction_status()
+    }
+
+    /// Whether every message was answered and no batch is open.
+    pub(super) fn is_free(&self) -> bool {
+        self.owed.is_empty() && self.batch.is_none()
+    }
+
+    /// Whether a statement that is sent now runs inside a transaction block that others belong to,
+    /// explicit or not; as far as can be told before the server has answered.
+    pub(super) fn is_in_block(&self) -> bool {
+        self.status() != TransactionStatus::Idle || !self.is_free()
+    }
+
+    /// What goes in front of a batch or Query when nothing is under way: statements that are one
+    /// too many are closed, and another client's sequence values are forgotten before anything
+    /// can ask for them.
+    pub(super) fn prepare_for(&mut self, class: Option<&Classification>, client: u64) {
+        if !self.is_free() {
+            return;
+        }
+        self.busy_since = Instant::now();
+        for _ in 0..MAX_CLOSES {
+            let Some(name) = self.connection.next_statement_to_close() else { break };
+            frontend::put_close_statement(self.connection.outgoing(), &name);
+            self.owed.push_back(Expect::CloseOwn(name.into()));
+        }
+        if self.status() == TransactionStatus::Idle
+            && self.connection.has_foreign_sequences(client)
+            && class.is_none_or(may_ask_for_sequences)
+        {
+            self.own_query("DISCARD SEQUENCES", OwnQuery::MustSucceed);
+            self.connection.sequences_discarded();
+        }
+    }
+
+    /// Sends a Query of ours.
+    pub(super) fn own_query(&mut self, sql: &str, kind: OwnQuery) {
+        self.connection.owe();
+        frontend::put_query(self.connection.outgoing(), sql);
+        self.owed.push_back(Expect::Own(kind));
+    }
+
+    /// Sends a client's message as it is.
+    pub(super) fn forward(&mut self, message: &[u8], expect: Expect) {
+        self.connection.outgoing().extend_from_slice(message);
+        self.owed.push_back(expect);
+    }
+
+    /// The batch that the next message belongs to.
+    pub(super) fn batch(&mut self) -> &mut Unit {
+        if self.batch.is_none() {
+            self.connection.owe();
+        }
+        self.batch.get_or_insert(Unit::NOTHING)
+    }
+
+    /// Notes that a statement of this client is about to run.
+    pub(super) fn will_run(&mut self, class: &Classification, sql: &[u8], client: u64) {
+        self.connection.will_run(class, client);
+        match class.settings {
+            SettingsEffect::None => {}
+            SettingsEffect::Named => {
+                let touched = touched_settings(&String::from_utf8_lossy(sql));
+                self.touch(SettingsQuestion::Named(touched));
+            }
+            SettingsEffect::Any => self.touch(SettingsQuestion::All),
+        }
+    }
+
+    /// Notes that settings made in the transaction may be taken back: only everything tells then.
+    pub(super) fn will_roll_back(&mut self) {
+        if self.touched.is_some() {
+            self.touch(SettingsQuestion::All);
+        }
+    }
+
+    fn touch(&mut self, more: SettingsQuestion) {
+        self.touched = Some(match (self.touched.take(), more) {
+            (Some(SettingsQuestion::Named(mut before)), SettingsQuestion::Named(more)) => {
+                before.names.extend(more.names);
+                before.resets |= more.resets;
+                SettingsQuestion::Named(before)
+            }
+            (Some(SettingsQuestion::All), _) | (_, SettingsQuestion::All) => SettingsQuestion::All,
+            (None, more) => more,
+        });
+    }
+
+    /// The name under which the server has a statement, or will have it when it comes to the next
+    /// message.
+    pub(super) fn server_name(&mut self, statement: &Statement) -> Option<&str> {
+        let number = statement.number();
+        let parsing = self.parsing.iter().find(|(other, _)| *other == number);
+        match parsing {
+            Some((_, name)) => Some(name),
+            None => self.connection.statement(number),
+        }
+    }
+}
+
+/// Whether lastval() or currval() may be asked for in what this statement begins.
+fn may_ask_for_sequences(class: &Classification) -> bool {
+    class.transaction == TransactionControl::Begin
+        || class.needs_session == Some(SessionNeed::SequenceValue)
+        || class.statements > 1
+}

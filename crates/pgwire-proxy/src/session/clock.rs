@@ -1,0 +1,144 @@
+//! Time limits of a session: idle, idle in a transaction, and a statement that runs too long. One
+//! timer serves them all, and is set anew only when it has gone off: no statement starts or stops
+//! one.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use pool_manager::{SqlState, TransactionStatus};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::cancel::Cancelling;
+use super::{Session, Step};
+use crate::proxy::ProxyOptions;
+
+/// How long the server may take to react to a cancel request before it is sent again.
+const CANCEL_PATIENCE: Duration = Duration::from_secs(1);
+/// How often it is sent before the connection is given up.
+const CANCEL_ATTEMPTS: u32 = 5;
+
+pub(super) struct Clock {
+    idle: Option<Duration>,
+    idle_in_transaction: Option<Duration>,
+    query: Option<Duration>,
+    /// What the client is doing, and since when.
+    phase: Phase,
+    since: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
+    /// Cancel requests sent for the statement that runs too long.
+    attempts: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Idle,
+    IdleInTransaction,
+    Running,
+}
+
+impl Clock {
+    pub(super) fn new(options: &ProxyOptions) -> Self {
+        Self {
+            idle: options.client_timeout,
+            idle_in_transaction: options.idle_transaction_timeout,
+            query: options.query_timeout,
+            phase: Phase::Idle,
+            since: Instant::now(),
+            timer: None,
+            attempts: 0,
+        }
+    }
+
+    fn is_off(&self) -> bool {
+        self.idle.is_none() && self.idle_in_transaction.is_none() && self.query.is_none()
+    }
+
+    fn limit(&self) -> Option<Duration> {
+        match self.phase {
+            Phase::Idle => self.idle,
+            Phase::IdleInTransaction => self.idle_in_transaction,
+            Phase::Running => self.query,
+        }
+    }
+
+    /// Ready when the limit of the present phase is over.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(limit) = self.limit() else { return Poll::Pending };
+        let patience = CANCEL_PATIENCE * self.attempts;
+        let deadline = self.since + limit + patience;
+        loop {
+            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+            if timer.deadline() > deadline {
+                timer.as_mut().reset(deadline);
+            }
+            if timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if Instant::now() >= deadline {
+                self.timer = None;
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(deadline);
+        }
+    }
+}
+
+impl Session {
+    /// Takes note of what the client is doing, and acts when it has done so for too long.
+    pub(super) fn look_at_clock(&mut self, cx: &mut Context<'_>) -> Option<Step> {
+        if self.clock.is_off() {
+            return None;
+        }
+        let phase = match (&self.server, &self.lost) {
+            (Some(server), _) if !server.is_free() => Phase::Running,
+            (Some(server), _) if server.status() != TransactionStatus::Idle => {
+                Phase::IdleInTransaction
+            }
+            (None, Some(_)) => Phase::IdleInTransaction,
+            _ => Phase::Idle,
+        };
+        if phase != self.clock.phase || self.was_active {
+            self.clock.phase = phase;
+            self.clock.since = Instant::now();
+            self.clock.attempts = 0;
+            self.was_active = false;
+        }
+        if self.clock.poll(cx).is_pending() {
+            return None;
+        }
+        match phase {
+            Phase::Idle => {
+                self.fatal(
+                    SqlState::IDLE_SESSION_TIMEOUT,
+                    "terminating connection due to idle-session timeout",
+                );
+                Some(Step::End)
+            }
+            Phase::IdleInTransaction => {
+                self.fatal(
+                    SqlState::IDLE_IN_TRANSACTION_TIMEOUT,
+                    "terminating connection due to idle-in-transaction timeout",
+                );
+                Some(Step::End)
+            }
+            Phase::Running => self.run_out_of_time(),
+        }
+    }
+
+    /// Cancels what runs; after a few attempts without effect the connection is given up.
+    fn run_out_of_time(&mut self) -> Option<Step> {
+        self.clock.attempts += 1;
+        if self.clock.attempts > CANCEL_ATTEMPTS {
+            return self.lose(pool_manager::LinkError::Closed(None));
+        }
+        if let Some(server) = self.server.as_deref_mut()
+            && server.cancelling.is_none()
+        {
+            server.out_of_time = self.clock.query;
+            server.cancelling = Some(Cancelling::start(&server.connection, Vec::new()));
+        }
+        None
+    }
+}

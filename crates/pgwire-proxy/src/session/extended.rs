@@ -1,0 +1,412 @@
+//! The extended protocol: Parse, Bind, Describe, Execute, Close, Flush, Sync.
+//!
+//! A client's statement has a name of ours on each server connection. A connection that lacks it
+//! is sent a Parse that the client never sees; where it is prepared already, the client's own Parse
+//! is answered here. What is to fail is made to fail at the server, so that both sides skip the
+//! same messages and agree about the transaction.
+
+use std::sync::Arc;
+
+use pool_manager::classify::{Deallocated, StatementKind, deallocated};
+use pool_manager::{STATEMENT_PREFIX, ServerError, SqlState, TransactionStatus};
+
+use super::attached::Attached;
+use super::expect::{Ending, Expect, Parsing, Synthetic};
+use super::input::Taken;
+use super::names::Change;
+use super::{Session, simple};
+use crate::database::Mode;
+use crate::message::frontend::{self, Bind, Parse, Target};
+use crate::message::{backend, reply};
+use crate::statement::Statement;
+
+/// Longest text that is kept to be prepared on other connections, bytes.
+const MAX_NAMED_TEXT: usize = 16 * 1024 * 1024;
+
+impl Session {
+    /// Whether the client's names are the server's.
+    fn names_are_native(&self) -> bool {
+        self.client.mode == Mode::Session
+    }
+
+    pub(super) fn parse(&mut self, message: &[u8], body: &[u8]) -> Taken {
+        let Some(parse) = Parse::read(body) else { return self.unreadable(message) };
+        let statement = self.statement_of(&parse);
+        let has_room = self.client.names.has_room_for(statement.size());
+        let native = self.names_are_native();
+        let number = self.client.number;
+        let Some(server) = self.attached() else { return Taken::Attach };
+        server.prepare_for(Some(&statement.class), number);
+        server.batch();
+        if parse.name.is_empty()
+            && let Some(target) = self.deallocated_by(&statement)
+        {
+            return self.parse_deallocate(&target, parse.types, statement);
+        }
+        if parse.name.is_empty() || native {
+            return self.parse_as_it_is(&parse, message, statement);
+        }
+        if !has_room || parse.sql.len() > MAX_NAMED_TEXT {
+            return self.refuse(too_many_statements());
+        }
+        if let Some(existing) = self.client.names.get(parse.name).cloned() {
+            return self.parse_duplicate(&parse, &existing);
+        }
+        let Some(server) = self.server.as_deref_mut() else { return Taken::Attach };
+        let change = Some(self.client.names.set(parse.name, Some(Arc::clone(&statement))));
+        // In a failed transaction the server has to say so.
+        let failed = server.status() == TransactionStatus::Failed;
+        if !failed && server.server_name(&statement).is_some() {
+            let tag = reply::PARSE_COMPLETE;
+            server.owed.push_back(Expect::Synthetic(Box::new(Synthetic { tag, change })));
+            server.synthesise(&mut self.output);
+            return Taken::Done;
+        }
+        server.prepare(&statement, change, true);
+        Taken::Done
+    }
+
+    /// The statement that a Parse makes; shared with whoever has prepared the same.
+    fn statement_of(&self, parse: &Parse<'_>) -> Arc<Statement> {
+        let database = &self.client.database;
+        let path = self.client.wanted.get("search_path");
+        if !parse.name.is_empty() {
+            return database.share_statement(parse.sql, parse.types, path);
+        }
+        // The same text over and over is what drivers without statement caches send.
+        let before = self.client.names.get(b"").or(self.client.last_unnamed.as_ref());
+        match before {
+            Some(before) if before.says(parse.sql, parse.types) => Arc::clone(before),
+            _ => Arc::new(database.new_statement(parse.sql, parse.types, path)),
+        }
+    }
+
+    /// A Parse that goes to the server under the client's own name for it.
+    fn parse_as_it_is(
+        &mut self,
+        parse: &Parse<'_>,
+        message: &[u8],
+        statement: Arc<Statement>,
+    ) -> Taken {
+        let Some(server) = self.server.as_deref_mut() else { return Taken::Attach };
+        let unnamed = parse.name.is_empty();
+        let change = Some(self.client.names.set(parse.name, Some(Arc::clone(&statement))));
+        if unnamed {
+            server.unnamed = Some(Arc::clone(&statement));
+            self.client.last_unnamed = Some(Arc::clone(&statement));
+        }
+        let parsing = Parsing { shown: true, unnamed, statement, server_name: None, change };
+        server.forward(message, Expect::Parse(Box::new(parsing)));
+        Taken::Done
+    }
+
+    /// The client has a statement of that name: the server, asked to prepare the same name again,
+    /// says what it says, the text's own errors first.
+    fn parse_duplicate(&mut self, parse: &Parse<'_>, existing: &Arc<Statement>) -> Taken {
+        let Some(server) = self.server.as_deref_mut() else { return Taken::Attach };
+        server.ensure(existing);
+        let Some(name) = server.server_name(existing).map(str::to_owned) else {
+            return Taken::Done;
+        };
+        frontend::put_parse(server.connection.outgoing(), &name, parse.sql, parse.types);
+        let change = Some(self.client.names.set(parse.name, Some(Arc::clone(existing))));
+        let statement = Arc::clone(existing);
+        let parsing = Parsing { shown: true, unnamed: false, statement, server_name: None, change };
+        server.owed.push_back(Expect::Parse(Box::new(parsing)));
+        Taken::Done
+    }
+
+    /// `DEALLOCATE` of a statement that was prepared by message: the server has it, or is given it,
+    /// under our name.
+    fn parse_deallocate(
+        &mut self,
+        target: &Arc<Statement>,
+        types: &[u8],
+        statement: Arc<Statement>,
+    ) -> Taken {
+        let Some(server) = self.server.as_deref_mut() else { return Taken::Attach };
+        server.ensure(target);
+        let name = server.server_name(target).unwrap_or_default();
+        let sql = format!("DEALLOCATE {name}");
+        frontend::put_parse(server.connection.outgoing(), "", sql.as_bytes(), types);
+        server.unnamed = Some(Arc::clone(&statement));
+        let change = Some(self.client.names.set(b"", Some(Arc::clone(&statement))));
+        let parsing = Parsing { shown: true, unnamed: true, statement, server_name: None, change };
+        server.owed.push_back(Expect::Parse(Box::new(parsing)));
+        Taken::Done
+    }
+
+    /// The client's own statement that a `DEALLOCATE` names.
+    fn deallocated_by(&self, statement: &Statement) -> Option<Arc<Statement>> {
+        if statement.class.kind != StatementKind::Deallocate || self.names_are_native() {
+            return None;
+        }
+        match deallocated(&String::from_utf8_lossy(&statement.sql))? {
+            Deallocated::All => None,
+            Deallocated::Name(name) => self.client.names.get(name.as_bytes()).cloned(),
+        }
+    }
+
+    pub(super) fn bind(&mut self, message: &[u8], body: &[u8]) -> Taken {
+        let Some(bind) = Bind::read(body) else { return self.unreadable(message) };
+        self.bind_parts(&bind, 0)
+    }
+
+    /// A Bind of which `missing` bytes are still to come.
+    pub(super) fn bind_parts(&mut self, bind: &Bind<'_>, missing: usize) -> Taken {
+        let number = self.client.number;
+        let statement = self.client.names.get(bind.statement).cloned();
+        let class = statement.as_ref().map(|statement| statement.class);
+        let Some(server) = self.attached() else { return Taken::Attach };
+        server.prepare_for(class.as_ref(), number);
+        server.batch();
+        let Some(statement) = statement else { return self.bind_unknown(bind, missing) };
+        if let Some(error) = self.refusal(&statement.class, &statement.sql) {
+            return self.refuse_large(error, missing);
+        }
+        let statement = self.under_current_path(bind.statement, statement);
+        let native = self.names_are_native();
+        let Some(server) = self.server.as_deref_mut() else { return Taken::Attach };
+        server.portals.bind(bind.portal, Some(&statement));
+        if native {
+            server.put_bind(bind, bind.statement, missing);
+        } else if bind.statement.is_empty() {
+            server.ensure_unnamed(&statement);
+            server.put_bind(bind, b"", missing);
+        } else {
+            server.ensure(&statement);
+            let name = server.server_name(&statement).map(str::to_owned).unwrap_or_default();
+            server.put_bind(bind, name.as_bytes(), missing);
+        }
+        server.owed.push_back(Expect::Bind(Some(statement)));
+        Taken::Done
+    }
+
+    /// A statement that the client has not: nobody else's may be found under that name.
+    fn bind_unknown(&mut self, bind: &Bind<'_>, missing: usize) -> Taken {
+        if let Some(error) = self.unknown_statement(bind.statement) {
+            return self.refuse_large(error, missing);
+        }
+        let Some(server) = self.server.as_deref_mut() else { return Taken::Attach };
+        server.portals.bind(bind.portal, None);
+        server.put_bind(bind, bind.statement, missing);
+        server.owed.push_back(Expect::Bind(None));
+        Taken::Done
+    }
+
+    /// What to say of a statement that the client has not, unless the server can say it: it does
+    /// not know the name, or knows it from an SQL PREPARE of this client's.
+    fn unknown_statement(&self, name: &[u8]) -> Option<ServerError> {
+        if self.names_are_native() {
+            return None;
+        }
+        let message = match name {
+            [] => "unnamed prepared statement does not exist".to_owned(),
+            ours if ours.starts_with(STATEMENT_PREFIX.as_bytes()) => {
+                let name = String::from_utf8_lossy(ours);
+                format!("prepared statement \"{name}\" does not exist")
+            }
+            _ => return None,
+        };
+        Some(ServerError::new(SqlState::INVALID_STATEMENT_NAME, message))
+    }
+
+    /// The same statement for the search path in force.
+    fn under_current_path(&mut self, name: &[u8], statement: Arc<Statement>) -> Arc<Statement> {
+        let path = self.client.wanted.get("search_path");
+        if name.is_empty() || statement.is_of(path) {
+            return statement;
+        }
+        let other = self.client.database.share_statement(&statement.sql, &statement.types, path);
+        self.client.names.set(name, Some(Arc::clone(&other)));
+        other
+    }
+
+    pub(super) fn describe(&mut self, message: &[u8], body: &[u8]) -> Taken {
+        let Some(target) = Target::read(body) else { return self.unreadable(message) };
+        let number = self.client.number;
+        let Some(server) = self.attached() else { return Taken::Attach };
+        server.prepare_for(None, number);
+        server.batch();
+        let Target::Statement(name) = target else {
+            server.forward(message, Expect::DescribePortal);
+            return Taken::Done;
+        };
+        let Some(statement) = self.client.names.get(name).cloned() else {
+            if let Some(error) = self.unknown_statement(name) {
+                return self.refuse(error);
+            }
+            let Some(server) = self.server.as_deref_mut() else { return Taken::Attach };
+            server.forward(message, Expect::DescribeStatement(None));
+            return Taken::Done;
+        };
+        let statement = self.under_current_path(name, statement);
+        let native = self.names_are_native();
+        let Some(server) = self.server.as_deref_mut() else { return Taken::Attach };
+        if native {
+            server.connection.outgoing().extend_from_slice(message);
+        } else if name.is_empty() {
+            server.ensure_unnamed(&statement);
+            server.connection.outgoing().extend_from_slice(message);
+        } else {
+            server.ensure(&statement);
+            let name = server.server_name(&statement).map(str::to_owned).unwrap_or_default();
+            frontend::put_describe_statement(server.connection.outgoing(), &name);
+        }
+        server.owed.push_back(Expect::DescribeStatement(Some(statement)));
+        Taken::Done
+    }
+
+    pub(super) fn execute(&mut self, message: &[u8], body: &[u8]) -> Taken {
+        let Some(portal) = frontend::executed_portal(body) else { return self.unreadable(message) };
+        let number = self.client.number;
+        let is_session = self.client.mode == Mode::Session;
+        let Some(server) = self.attached() else { return Taken::Attach };
+        server.prepare_for(None, number);
+        match server.portals.get(portal).cloned() {
+            Some(statement) => {
+                let ending =
+                    simple::run(server, &statement.class, &statement.sql, number, is_session);
+                server.batch().add(&statement.class);
+                server.forward(message, Expect::Execute(ending));
+            }
+            None => {
+                server.connection.will_run_anything();
+                server.batch().add_anything();
+                server.forward(message, Expect::Execute(Ending::NONE));
+            }
+        }
+        Taken::Done
+    }
+
+    pub(super) fn close(&mut self, message: &[u8], body: &[u8]) -> Taken {
+        let Some(target) = Target::read(body) else { return self.unreadable(message) };
+        let native = self.names_are_native();
+        match target {
+            Target::Statement(name) if !native => self.close_statement(name),
+            _ => {
+                let number = self.client.number;
+                if let Target::Statement(name) = target {
+                    self.client.names.set(name, None);
+                }
+                let Some(server) = self.attached() else { return Taken::Attach };
+                server.prepare_for(None, number);
+                server.batch();
+                server.forward(message, Expect::ClosePortal);
+                Taken::Done
+            }
+        }
+    }
+
+    /// The statement stays prepared at the server, for others and for later.
+    fn close_statement(&mut self, name: &[u8]) -> Taken {
+        let change = self.client.names.set(name, None);
+        match self.server.as_deref_mut() {
+            Some(server) => {
+                server.batch();
+                let synthetic = Synthetic { tag: reply::CLOSE_COMPLETE, change: Some(change) };
+                server.owed.push_back(Expect::Synthetic(Box::new(synthetic)));
+                server.synthesise(&mut self.output);
+            }
+            None => backend::bare(&mut self.output, reply::CLOSE_COMPLETE),
+        }
+        Taken::Done
+    }
+
+    pub(super) fn sync(&mut self, message: &[u8]) -> Taken {
+        self.client.skipping = false;
+        let Some(server) = self.server.as_deref_mut() else {
+            return self.answer_query(|_| {});
+        };
+        if server.copying_in {
+            // The server ignores it while it reads the data of a COPY.
+            server.elided_sync = true;
+            server.connection.outgoing().extend_from_slice(message);
+            return Taken::Done;
+        }
+        let unit = *server.batch();
+        server.batch = None;
+        server.forward(message, Expect::Sync(unit));
+        Taken::Done
+    }
+
+    pub(super) fn flush(&mut self, message: &[u8]) -> Taken {
+        self.flush = true;
+        if let Some(server) = self.server.as_deref_mut().filter(|server| !server.is_free()) {
+            server.connection.outgoing().extend_from_slice(message);
+        }
+        Taken::Done
+    }
+
+    /// Lets a message of a batch fail with this error, by sending one in its place that the server
+    /// refuses.
+    pub(super) fn refuse(&mut self, error: ServerError) -> Taken {
+        let Some(server) = self.server.as_deref_mut() else { return Taken::Attach };
+        let missing = format!("{STATEMENT_PREFIX}refused");
+        let rest = b"\0\0\0\0\0\0";
+        frontend::put_bind(server.connection.outgoing(), b"", missing.as_bytes(), rest);
+        server.owed.push_back(Expect::Refused(Box::new(error)));
+        Taken::Done
+    }
+
+    /// The same for a message whose end is still to come, and goes nowhere.
+    fn refuse_large(&mut self, error: ServerError, missing: usize) -> Taken {
+        self.discards_upload = missing > 0;
+        self.refuse(error)
+    }
+}
+
+impl Attached {
+    /// Sends a Parse under a name of ours.
+    fn prepare(&mut self, statement: &Arc<Statement>, change: Option<Change>, shown: bool) {
+        let name = self.connection.new_statement_name();
+        let out = self.connection.outgoing();
+        frontend::put_parse(out, &name, &statement.sql, &statement.types);
+        self.parsing.push((statement.number(), name.clone()));
+        let statement = Arc::clone(statement);
+        let server_name = Some(name);
+        let parsing = Parsing { shown, unnamed: false, statement, server_name, change };
+        self.owed.push_back(Expect::Parse(Box::new(parsing)));
+    }
+
+    /// Sees to it that the server has a statement when it comes to the next message.
+    fn ensure(&mut self, statement: &Arc<Statement>) {
+        if self.server_name(statement).is_none() {
+            self.prepare(statement, None, false);
+        }
+    }
+
+    /// The same for the unnamed statement.
+    fn ensure_unnamed(&mut self, statement: &Arc<Statement>) {
+        if self.unnamed.as_ref().is_some_and(|unnamed| Arc::ptr_eq(unnamed, statement)) {
+            return;
+        }
+        frontend::put_parse(self.connection.outgoing(), "", &statement.sql, &statement.types);
+        self.unnamed = Some(Arc::clone(statement));
+        let parsing = Parsing {
+            shown: false,
+            unnamed: true,
+            statement: Arc::clone(statement),
+            server_name: None,
+            change: None,
+        };
+        self.owed.push_back(Expect::Parse(Box::new(parsing)));
+    }
+
+    /// Sends a Bind, `missing` bytes of which are still to come.
+    fn put_bind(&mut self, bind: &Bind<'_>, statement: &[u8], missing: usize) {
+        let out = self.connection.outgoing();
+        frontend::put_bind_head(out, bind.portal, statement, bind.rest.len() + missing);
+        out.extend_from_slice(bind.rest);
+    }
+}
+
+fn too_many_statements() -> ServerError {
+    let mut error = ServerError::new(
+        SqlState::CONFIGURATION_LIMIT_EXCEEDED,
+        "too many prepared statements on this connection, or too large ones",
+    );
+    error.hint =
+        Some("Close those that are needed no more, or send large ones unnamed.".to_owned());
+    error
+}

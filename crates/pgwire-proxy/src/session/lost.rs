@@ -1,0 +1,149 @@
+//! A server that was lost: what each message under way comes to, and a transaction that goes on as
+//! a failed one.
+//!
+//! The client's own connection stays. A transaction that its server took with it is, for the
+//! client, one that has failed: nothing it still sends can run outside of it, and ROLLBACK ends it.
+//! In session mode the session itself is lost, and the client is told so in PostgreSQL's own way.
+
+use pool_manager::classify::{Classification, TransactionControl};
+use pool_manager::{Error, InFlight, LinkError, ServerError, SqlState, TransactionStatus};
+
+use super::attached::Attached;
+use super::expect::Expect;
+use super::input::Taken;
+use super::unit::Unit;
+use super::{Session, Step, refusal};
+use crate::database::Mode;
+use crate::message::backend;
+
+/// A transaction whose server connection is gone.
+pub(super) struct LostTransaction {
+    /// Set until the client has been told.
+    pub(super) untold: Option<ServerError>,
+}
+
+/// Nothing was under way: whatever the transaction did is rolled back.
+const NOTHING_SENT: InFlight = InFlight {
+    in_transaction: true,
+    read_only: true,
+    atomic: true,
+    commits: false,
+    sent: false,
+    completed: false,
+};
+
+impl Session {
+    /// The transaction status that the client is told.
+    pub(super) fn status(&self) -> TransactionStatus {
+        match (&self.server, &self.lost) {
+            (Some(server), _) => server.status(),
+            (None, Some(_)) => TransactionStatus::Failed,
+            (None, None) => TransactionStatus::Idle,
+        }
+    }
+
+    /// The server connection is lost: answers all that is under way.
+    pub(super) fn lose(&mut self, error: LinkError) -> Option<Step> {
+        let mut server = self.server.take()?;
+        tracing::debug!("server connection lost: {error}");
+        let in_the_middle = server.passing > 0;
+        server.cut(0, &mut self.output);
+        self.flush = true;
+        if in_the_middle {
+            // Of a message: nothing that makes sense can follow.
+            return Some(Step::End);
+        }
+        let fatal = match error {
+            LinkError::Closed(fatal) => fatal,
+            LinkError::Io(_) | LinkError::Protocol(_) => None,
+        };
+        let lost = || LinkError::Closed(fatal.clone());
+        if self.client.mode == Mode::Session {
+            let error = NOTHING_SENT.lost(lost()).to_server_error();
+            self.fatal(error.code, error.message);
+            return Some(Step::End);
+        }
+        if server.is_free() {
+            if server.status() != TransactionStatus::Idle {
+                let untold = Some(NOTHING_SENT.lost(lost()).to_server_error());
+                self.lost = Some(LostTransaction { untold });
+            }
+            return None;
+        }
+        self.answer_lost_units(&mut server, lost);
+        None
+    }
+
+    /// One error and one ReadyForQuery for each Query and each Sync that is unanswered.
+    fn answer_lost_units(&mut self, server: &mut Attached, lost: impl Fn() -> LinkError) {
+        let mut in_transaction = server.status() != TransactionStatus::Idle;
+        let unsent = server.connection.unsent() > 0;
+        let mut completed = server.completed;
+        // An error that the client has for this unit already is the only one it gets.
+        let mut told = server.failed;
+        let units: Vec<Unit> = server.owed.iter().filter_map(Expect::unit).collect();
+        let last = units.len().saturating_sub(1);
+        for (index, unit) in units.iter().enumerate() {
+            let is_last = index == last && server.batch.is_none();
+            let in_flight = unit.in_flight(in_transaction, !(is_last && unsent), completed);
+            if !std::mem::take(&mut told) {
+                self.tell(&in_flight.lost(lost()));
+            }
+            completed = false;
+            in_transaction &= unit.keeps_transaction();
+            self.lost = in_transaction.then_some(LostTransaction { untold: None });
+            let status = self.status();
+            backend::ready(&mut self.output, status);
+        }
+        if let Some(unit) = server.batch {
+            if !told && !self.client.skipping {
+                self.tell(&unit.in_flight(in_transaction, false, false).lost(lost()));
+            }
+            // Up to the Sync, which is answered here.
+            self.client.skipping = true;
+            in_transaction &= unit.keeps_transaction();
+            self.lost = in_transaction.then_some(LostTransaction { untold: None });
+        }
+        server.undo_all(&mut self.client);
+    }
+
+    fn tell(&mut self, error: &Error) {
+        let mut error = error.to_server_error();
+        // It ends a statement, not the client's session.
+        error.severity = "ERROR".to_owned();
+        backend::error(&mut self.output, &error);
+    }
+
+    /// A Query in a transaction whose server is gone.
+    pub(super) fn query_while_lost(&mut self, class: &Classification) -> Taken {
+        let Some(lost) = &mut self.lost else { return Taken::Attach };
+        let untold = lost.untold.take();
+        match (class.transaction, untold) {
+            (TransactionControl::Rollback { chain: false }, _)
+            | (TransactionControl::Commit { chain: false }, None) => {
+                self.lost = None;
+                self.answer_query(|out| backend::command_complete(out, "ROLLBACK"))
+            }
+            (TransactionControl::Commit { chain: false }, Some(error)) => {
+                self.lost = None;
+                self.answer_query(|out| backend::error(out, &error))
+            }
+            (_, untold) => {
+                let error = untold.unwrap_or_else(refusal::in_failed_transaction);
+                self.answer_query(|out| backend::error(out, &error))
+            }
+        }
+    }
+
+    /// Ends the session because the server's shutdown, or ours, asks for it.
+    pub(super) fn say_goodbye(&mut self) {
+        // In the middle of a message nothing that makes sense can follow.
+        let in_the_middle = self.server.as_ref().is_some_and(|server| server.passing > 0);
+        if !in_the_middle {
+            self.fatal(
+                SqlState::ADMIN_SHUTDOWN,
+                "terminating connection due to administrator command",
+            );
+        }
+    }
+}

@@ -1,0 +1,389 @@
+//! One client after its login. Its task drives both sockets, its own and that of whatever server
+//! connection it has at the moment, so that no message waits for another task to wake up.
+//!
+//! ```text
+//!            first message of a transaction            ReadyForQuery outside a transaction
+//! detached ──────────────────────────────► attached ──────────────────────────────────────► detached
+//!               (waits in the pool's queue,          (settings found out if they were touched)
+//!                settings put in force)
+//! ```
+//! A detached client holds no buffer. Everything that takes more than moving bytes (waiting for a
+//! connection, settings, rolling back) is a [`Step`], done by [`run`](Session::run) with the loop
+//! standing still.
+
+mod attached;
+mod cancel;
+mod clock;
+mod expect;
+mod extended;
+mod input;
+mod lost;
+mod names;
+mod refusal;
+mod relay;
+mod replies;
+mod simple;
+mod steps;
+mod unit;
+
+use std::future::poll_fn;
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, BytesMut};
+use pool_manager::{Checkout, Parameters, ServerError, Settings, TransactionStatus};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::database::{Database, Mode};
+use crate::login::Client;
+use crate::proxy::{Place, Proxy};
+use crate::signals::Registration;
+use crate::statement::Statement;
+use crate::stream::ClientStream;
+use attached::Attached;
+use clock::Clock;
+use input::Upload;
+use lost::LostTransaction;
+use names::Names;
+use relay::Scanned;
+
+/// Bytes read from a client at a time, on the stack.
+const READ_CHUNK: usize = 8 * 1024;
+/// Bytes that may wait for the client's socket, or for the server's, before no more are taken.
+const HIGH_WATER: usize = 64 * 1024;
+/// Bytes read ahead of a client whose next message has to wait: only to see whether it is there.
+const READ_AHEAD: usize = 16 * 1024;
+
+/// What has to be done beyond moving bytes.
+#[derive(Debug)]
+enum Step {
+    /// Get a server connection for the message at the front of the input.
+    Attach,
+    /// Find out which settings are in force now, and then tell the client that it may go on.
+    Settle,
+    /// The session is over.
+    End,
+}
+
+/// What a client keeps from one server connection to the next.
+struct ClientState {
+    /// A number that no other client has.
+    number: u64,
+    database: Arc<Database>,
+    mode: Mode,
+    names: Names,
+    /// The settings that it wants in force.
+    wanted: Arc<Settings>,
+    /// Those of its startup message, which RESET goes back to.
+    startup: Arc<Settings>,
+    /// The reported parameters as it knows them.
+    told: Arc<Parameters>,
+    /// The unnamed statement that it had last, which it mostly has next.
+    last_unnamed: Option<Arc<Statement>>,
+    /// After an error in a batch, everything up to its Sync is passed over.
+    skipping: bool,
+}
+
+/// A client's session.
+pub(crate) struct Session {
+    stream: ClientStream,
+    registration: Registration,
+    client: ClientState,
+    server: Option<Box<Attached>>,
+    /// A connection whose settings are still those of somebody else.
+    offered: Option<Checkout>,
+    /// Why there is no connection for the message at the front of the input.
+    failure: Option<ServerError>,
+    /// Messages that could not be taken yet, or the begin of one.
+    input: BytesMut,
+    /// How much of `input` the message at its front needs.
+    needed: usize,
+    /// The rest of a large message of the client's, which passes through as it comes.
+    upload: Option<Upload>,
+    /// The message that is being taken was refused: its end goes nowhere.
+    discards_upload: bool,
+    /// What waits for the client's socket.
+    output: BytesMut,
+    /// What is in `output` may go out.
+    flush: bool,
+    /// Set while the client is in a transaction whose server connection was lost.
+    lost: Option<LostTransaction>,
+    clock: Clock,
+    /// Something was done since the clock was last looked at.
+    was_active: bool,
+    /// The client said goodbye.
+    leaving: bool,
+    _place: Place,
+}
+
+impl Session {
+    pub(crate) fn new(proxy: &Proxy, client: Client) -> Self {
+        let Client { stream, input, database, settings, parameters, registration, place } = client;
+        let state = ClientState {
+            number: database.new_number(),
+            mode: database.mode,
+            database,
+            names: Names::default(),
+            wanted: Arc::clone(&settings),
+            startup: settings,
+            told: parameters,
+            last_unnamed: None,
+            skipping: false,
+        };
+        Self {
+            clock: Clock::new(&proxy.options),
+            stream,
+            registration,
+            client: state,
+            server: None,
+            offered: None,
+            failure: None,
+            discards_upload: false,
+            was_active: false,
+            needed: 0,
+            input,
+            upload: None,
+            output: BytesMut::new(),
+            flush: false,
+            lost: None,
+            leaving: false,
+            _place: place,
+        }
+    }
+
+    /// Serves the client to its end.
+    pub(crate) async fn run(mut self) {
+        loop {
+            match poll_fn(|cx| self.poll(cx)).await {
+                Step::Attach => Box::pin(self.attach()).await,
+                Step::Settle => Box::pin(self.settle()).await,
+                Step::End => return Box::pin(self.end()).await,
+            }
+        }
+    }
+
+    /// Moves bytes until there is nothing to do, or something that is more than that.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        self.registration.signals.register(cx.waker());
+        if let Some(step) = self.look_around(cx) {
+            return Poll::Ready(step);
+        }
+        loop {
+            if let Some(step) = self.poll_server(cx) {
+                return Poll::Ready(step);
+            }
+            let mut progress = false;
+            if !self.input.is_empty() {
+                match self.take_input() {
+                    Ok(taken) => progress = taken,
+                    Err(step) => return Poll::Ready(step),
+                }
+            }
+            if let Some(server) = &mut self.server {
+                let _ = server.connection.poll_send(cx);
+            }
+            if self.poll_flush(cx).is_err() {
+                return Poll::Ready(Step::End);
+            }
+            if self.leaving && self.server.as_ref().is_none_or(|server| server.is_free()) {
+                return Poll::Ready(Step::End);
+            }
+            if progress {
+                continue;
+            }
+            if !self.may_read() {
+                return Poll::Pending;
+            }
+            match self.poll_read(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(step)) => return Poll::Ready(step),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Signals from outside, clocks, and the cancel request under way.
+    fn look_around(&mut self, cx: &mut Context<'_>) -> Option<Step> {
+        if self.registration.signals.ends() {
+            self.say_goodbye();
+            return Some(Step::End);
+        }
+        if let Some(asked_by) = self.registration.signals.take_cancels() {
+            self.cancel(asked_by);
+        }
+        if let Some(server) = &mut self.server
+            && let Some(cancelling) = &mut server.cancelling
+            && cancelling.poll(&server.connection, cx).is_ready()
+        {
+            server.cancelling = None;
+        }
+        self.look_at_clock(cx)
+    }
+
+    /// Takes what the server has sent, and lets go of the connection when the client is done
+    /// with it.
+    fn poll_server(&mut self, cx: &mut Context<'_>) -> Option<Step> {
+        while self.server.is_some() {
+            if self.output.len() >= HIGH_WATER {
+                // First to the client.
+                if self.poll_flush(cx).is_err() {
+                    return Some(Step::End);
+                }
+                if self.output.len() >= HIGH_WATER {
+                    return None;
+                }
+            }
+            let server = self.server.as_deref_mut()?;
+            let scanned = match server.scan(&mut self.client, &mut self.output) {
+                Ok(scanned) => scanned,
+                Err(error) => return self.lose(error),
+            };
+            if self.poll_relay(cx).is_err() {
+                return Some(Step::End);
+            }
+            let server = self.server.as_deref_mut()?;
+            let wanted = match scanned {
+                Scanned::Unsettled => return Some(Step::Settle),
+                Scanned::Ready => {
+                    self.count_unit();
+                    0
+                }
+                Scanned::More(_) if server.cleared >= HIGH_WATER => return None,
+                Scanned::More(wanted) => wanted,
+            };
+            self.release_if_done();
+            let server = self.server.as_deref_mut()?;
+            match server.connection.poll_receive(cx, wanted) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return self.lose(error),
+                Poll::Pending => return None,
+            }
+        }
+        None
+    }
+
+    /// Sends what is cleared to the client: straight from where it was received if nothing of ours
+    /// is in front of it.
+    fn poll_relay(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let Some(server) = self.server.as_deref_mut() else { return Ok(()) };
+        if server.cleared == 0 {
+            return Ok(());
+        }
+        self.flush = true;
+        if !self.output.is_empty() {
+            server.cut(0, &mut self.output);
+            return self.poll_flush(cx);
+        }
+        while server.cleared > 0 {
+            let cleared = server.connection.received().get(..server.cleared).unwrap_or_default();
+            match Pin::new(&mut self.stream).poll_write(cx, cleared) {
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(written)) => {
+                    server.connection.consume(written);
+                    server.cleared -= written;
+                }
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Pending => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the connection back when the client needs it no more.
+    fn release_if_done(&mut self) {
+        let Some(server) = self.server.as_deref_mut() else { return };
+        let done = server.is_free()
+            && server.status() == TransactionStatus::Idle
+            && server.cancelling.is_none()
+            && server.passing == 0
+            && server.touched.is_none()
+            && self.client.mode != Mode::Session;
+        if !done {
+            return;
+        }
+        // What the client's socket did not take must not hold the connection up.
+        server.cut(0, &mut self.output);
+        self.server = None;
+    }
+
+    /// Takes messages from `input`; whether any was taken.
+    fn take_input(&mut self) -> Result<bool, Step> {
+        if self.input.len() < self.needed {
+            return Ok(false);
+        }
+        let mut input = std::mem::take(&mut self.input);
+        let (taken, flow) = self.take_messages(&input);
+        if taken < input.len() {
+            input.advance(taken);
+            self.input = input;
+        }
+        flow.map(|()| taken > 0)
+    }
+
+    fn may_read(&self) -> bool {
+        if self.leaving {
+            return false;
+        }
+        let backlog = self.server.as_ref().map_or(0, |server| server.connection.unsent());
+        let ahead = self.needed.max(READ_AHEAD);
+        backlog < HIGH_WATER && self.output.len() < HIGH_WATER && self.input.len() < ahead
+    }
+
+    /// Reads once and takes the messages that came.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Step>> {
+        if !self.input.is_empty() {
+            return self.poll_read_more(cx);
+        }
+        let mut chunk = [const { MaybeUninit::uninit() }; READ_CHUNK];
+        let mut chunk = ReadBuf::uninit(&mut chunk);
+        match Pin::new(&mut self.stream).poll_read(cx, &mut chunk) {
+            Poll::Ready(Ok(())) if !chunk.filled().is_empty() => {}
+            Poll::Ready(_) => return Poll::Ready(Err(Step::End)),
+            Poll::Pending => return Poll::Pending,
+        }
+        let (taken, flow) = self.take_messages(chunk.filled());
+        let rest = chunk.filled().get(taken..).unwrap_or_default();
+        if !rest.is_empty() {
+            self.input.extend_from_slice(rest);
+        }
+        Poll::Ready(flow)
+    }
+
+    /// Reads behind what waits in `input`.
+    fn poll_read_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Step>> {
+        let missing = self.needed.saturating_sub(self.input.len());
+        self.input.reserve(missing.clamp(READ_CHUNK, HIGH_WATER));
+        let read = {
+            let reading = tokio::io::AsyncReadExt::read_buf(&mut self.stream, &mut self.input);
+            std::future::Future::poll(std::pin::pin!(reading), cx)
+        };
+        match read {
+            Poll::Ready(Ok(1..)) => Poll::Ready(self.take_input().map(drop)),
+            Poll::Ready(_) => Poll::Ready(Err(Step::End)),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Writes what waits for the client, if it may go out.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        while self.flush && !self.output.is_empty() {
+            match Pin::new(&mut self.stream).poll_write(cx, &self.output) {
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(written)) => self.output.advance(written),
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Pending => return Ok(()),
+            }
+        }
+        if self.output.is_empty() {
+            self.flush = false;
+            if self.output.capacity() > 0 {
+                // An idle client holds no buffer.
+                self.output = BytesMut::new();
+            }
+        }
+        Ok(())
+    }
+}

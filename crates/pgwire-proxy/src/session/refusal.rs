@@ -1,0 +1,149 @@
+//! What cannot work in a mode, and is refused instead of doing half of what it promises: state that
+//! is to last longer than the client has its connection.
+
+use pool_manager::classify::{Classification, SessionNeed, TransactionControl, touched_settings};
+use pool_manager::{ServerError, SettingsQuestion, SqlState};
+
+use super::Session;
+use crate::database::Mode;
+
+impl Session {
+    /// Why a statement cannot run, if it cannot. Only what is certain to be of no use is refused;
+    /// what the server refuses by itself is left to it.
+    pub(super) fn refusal(&self, class: &Classification, sql: &[u8]) -> Option<ServerError> {
+        let mode = self.client.mode;
+        if mode == Mode::Session {
+            return None;
+        }
+        if mode == Mode::Statement && class.transaction == TransactionControl::Begin {
+            return Some(no_transactions());
+        }
+        let need = class.needs_session?;
+        let in_block = self.server.as_ref().is_some_and(|server| server.is_in_block());
+        let lasts = class.statements == 1 && !in_block;
+        let what = match need {
+            SessionNeed::Listen => "LISTEN",
+            SessionNeed::HoldCursor => "DECLARE ... WITH HOLD",
+            SessionNeed::Load if lasts => "LOAD",
+            SessionNeed::Prepare if lasts => "PREPARE",
+            SessionNeed::TempObject if lasts => "a temporary table, view or sequence",
+            SessionNeed::AdvisoryLock if lasts => "a session level advisory lock",
+            SessionNeed::SequenceValue if in_block => return self.refuse_sequence_value(),
+            SessionNeed::Set | SessionNeed::SetRole => return refuse_setting(class, sql, mode),
+            _ => return None,
+        };
+        let mut error = ServerError::new(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            format!("{what} cannot work in {} mode: {}", mode.word(), why(mode)),
+        );
+        error.hint = Some(remedy(need).to_owned());
+        Some(error)
+    }
+
+    /// Values that another client's statements left must not be seen.
+    fn refuse_sequence_value(&self) -> Option<ServerError> {
+        let server = self.server.as_ref()?;
+        if !server.connection.has_foreign_sequences(self.client.number) {
+            return None;
+        }
+        let mut error = ServerError::new(
+            SqlState::NOT_IN_PREREQUISITE_STATE,
+            "lastval is not yet defined in this session",
+        );
+        error.hint = Some("Use INSERT ... RETURNING.".to_owned());
+        Some(error)
+    }
+}
+
+fn why(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Statement => "the server connection is given to others after each statement",
+        _ => "the server connection is given to others after each transaction",
+    }
+}
+
+fn remedy(need: SessionNeed) -> &'static str {
+    match need {
+        SessionNeed::AdvisoryLock => {
+            "Use pg_advisory_xact_lock in a transaction, or behavior.mode: session."
+        }
+        SessionNeed::TempObject => {
+            "Create and use it within one transaction, or use behavior.mode: session."
+        }
+        SessionNeed::Prepare => {
+            "Use the driver's own prepared statements, or behavior.mode: session."
+        }
+        _ => "Use behavior.mode: session, or connect to PostgreSQL itself.",
+    }
+}
+
+fn no_transactions() -> ServerError {
+    let mut error = ServerError::new(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        "transaction blocks are not allowed in statement mode",
+    );
+    error.hint = Some("Use behavior.mode: transaction.".to_owned());
+    error
+}
+
+/// Settings that cannot follow a client from connection to connection.
+fn refuse_setting(class: &Classification, sql: &[u8], mode: Mode) -> Option<ServerError> {
+    let text = String::from_utf8_lossy(sql);
+    let touched = touched_settings(&text);
+    let touches = |name: &str| touched.names.iter().any(|touched| touched == name);
+    let what = if touches("session_authorization") && !touched.resets {
+        "SET SESSION AUTHORIZATION"
+    } else if touches("standard_conforming_strings") && !(class.statements == 1 && says_on(&text)) {
+        "standard_conforming_strings other than on"
+    } else {
+        return None;
+    };
+    let message = format!("{what} cannot work in {} mode", mode.word());
+    let mut error = ServerError::new(SqlState::FEATURE_NOT_SUPPORTED, message);
+    error.hint = Some("Use behavior.mode: session.".to_owned());
+    Some(error)
+}
+
+/// Whether a SET of a switch turns it on.
+fn says_on(sql: &str) -> bool {
+    let value = sql.trim_end_matches([';', ' ', '\n', '\r', '\t']);
+    let value = value.rsplit([' ', '=', '\t', '\n']).next().unwrap_or_default();
+    let value = value.trim_matches('\'').to_ascii_lowercase();
+    ["on", "true", "yes", "1", "default"].contains(&value.as_str())
+}
+
+/// Whether a client has put settings back to what they were when its session began.
+pub(super) fn puts_back(question: &SettingsQuestion) -> bool {
+    match question {
+        SettingsQuestion::All => true,
+        SettingsQuestion::Named(touched) => touched.resets,
+    }
+}
+
+/// What PostgreSQL says of statements in a failed transaction.
+pub(super) fn in_failed_transaction() -> ServerError {
+    ServerError::new(
+        SqlState::IN_FAILED_TRANSACTION,
+        "current transaction is aborted, commands ignored until end of transaction block",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn switches_are_read_as_far_as_needed() {
+        for on in [
+            "SET standard_conforming_strings = on;",
+            "set standard_conforming_strings to 'on'",
+            "SET standard_conforming_strings=true ; ",
+        ] {
+            assert!(says_on(on), "{on}");
+        }
+        for off in ["SET standard_conforming_strings = off", "SET standard_conforming_strings TO 0"]
+        {
+            assert!(!says_on(off), "{off}");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! What takes more than moving bytes: getting a server connection, finding out about settings, the
+//! end of the session.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use pool_manager::{
+    Checkout, Error, STATEMENT_PREFIX, ServerError, Settings, SqlState, TransactionStatus,
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::oneshot;
+
+use super::attached::Attached;
+use super::cancel::Cancelling;
+use super::expect::OwnQuery;
+use super::{READ_AHEAD, READ_CHUNK, Session};
+use crate::database::Mode;
+use crate::message::backend;
+
+/// How long a client may take to receive the last words.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+impl Session {
+    /// The server connection, if the client has one or can have one at once.
+    pub(super) fn attached(&mut self) -> Option<&mut Attached> {
+        if self.server.is_none() && self.lost.is_none() && self.client.mode != Mode::Session {
+            let connection = self.client.database.pool.try_checkout()?;
+            if connection.has_settings(&self.client.wanted) {
+                self.server = Some(Box::new(Attached::new(connection)));
+            } else {
+                self.offered = Some(connection);
+            }
+        }
+        self.server.as_deref_mut()
+    }
+
+    /// Gets a server connection for the message at the front of the input. When that fails, the
+    /// message is answered with the reason.
+    pub(super) async fn attach(&mut self) {
+        let offered = match self.offered.take() {
+            Some(connection) => Ok(Some(connection)),
+            None => self.wait_for_connection().await,
+        };
+        let mut connection = match offered {
+            Ok(Some(connection)) => connection,
+            Ok(None) => {
+                self.leaving = true;
+                return;
+            }
+            Err(error) => return self.fail(error.to_server_error()),
+        };
+        if !connection.has_settings(&self.client.wanted)
+            && let Err(error) = connection.settle_settings(&self.client.wanted).await
+        {
+            return self.fail(error.to_server_error());
+        }
+        let mut server = Box::new(Attached::new(connection));
+        if self.client.mode == Mode::Session {
+            if server.connection.dedicate() {
+                server.own_query("DEALLOCATE ALL", OwnQuery::MustSucceed);
+            }
+            if server.connection.has_foreign_sequences(self.client.number) {
+                server.own_query("DISCARD SEQUENCES", OwnQuery::MustSucceed);
+                server.connection.sequences_discarded();
+            }
+        }
+        if let Some(lost) = self.lost.take() {
+            // The transaction goes on here, as failed as it is.
+            server.own_query("BEGIN", OwnQuery::MustSucceed);
+            server.own_query(&format!("EXECUTE {STATEMENT_PREFIX}lost"), OwnQuery::Fails);
+            self.failure = lost.untold;
+        }
+        self.server = Some(server);
+    }
+
+    fn fail(&mut self, mut error: ServerError) {
+        // It ends a statement, not the client's session.
+        error.severity = "ERROR".to_owned();
+        self.failure = Some(error);
+    }
+
+    /// Waits in the pool's queue; `None` when the client has gone meanwhile.
+    async fn wait_for_connection(&mut self) -> Result<Option<Checkout>, Error> {
+        let database = Arc::clone(&self.client.database);
+        let hold = self.client.mode == Mode::Session;
+        let mut waiting = pin!(database.pool.checkout(hold));
+        poll_fn(|cx| {
+            let signals = &self.registration.signals;
+            signals.register(cx.waker());
+            if signals.ends() {
+                return Poll::Ready(Ok(None));
+            }
+            if signals.take_cancels().is_some() {
+                let message = "canceling statement due to user request";
+                return Poll::Ready(Err(Error::refused(SqlState::QUERY_CANCELED, message)));
+            }
+            if let Poll::Ready(result) = waiting.as_mut().poll(cx) {
+                return Poll::Ready(result.map(Some));
+            }
+            while self.input.len() < READ_AHEAD {
+                self.input.reserve(READ_CHUNK);
+                let reading = pin!(self.stream.read_buf(&mut self.input));
+                match reading.poll(cx) {
+                    Poll::Ready(Ok(1..)) => {}
+                    Poll::Ready(_) => return Poll::Ready(Ok(None)),
+                    Poll::Pending => break,
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Finds out which settings the client has now, before it is told that its statement is done:
+    /// when the server is lost meanwhile, so are they, and the client has to know.
+    pub(super) async fn settle(&mut self) {
+        let Some(server) = self.server.as_deref_mut() else { return };
+        let Some(question) = server.touched.take() else { return };
+        let connection = &mut server.connection;
+        let client = &mut self.client;
+        let settled = async {
+            let captured = connection.capture_settings(&client.wanted, &question).await?;
+            let startup = client.startup.iter().filter(|(name, _)| captured.get(name).is_none());
+            let all = startup.chain(captured.iter());
+            let all = all.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            let wanted = client.database.share_settings(Settings::accepted(all));
+            client.wanted = Arc::clone(&wanted);
+            if connection.has_settings(&wanted) {
+                return Ok(());
+            }
+            connection.settle_settings(&wanted).await
+        };
+        let settled: Result<(), Error> = settled.await;
+        if let Err(error) = settled {
+            self.server = None;
+            let error = error.to_server_error();
+            self.fatal(error.code, error.message);
+            self.leaving = true;
+            return;
+        }
+        server.tell_parameters(client, &mut self.output);
+        backend::ready(&mut self.output, TransactionStatus::Idle);
+        self.flush = true;
+        self.count_unit();
+    }
+
+    /// Cancels what the server runs for this client; nothing when it runs nothing.
+    pub(super) fn cancel(&mut self, asked_by: Vec<oneshot::Sender<()>>) {
+        if let Some(server) = self.server.as_deref_mut()
+            && !server.is_free()
+            && server.cancelling.is_none()
+        {
+            server.cancelling = Some(Cancelling::start(&server.connection, asked_by));
+        }
+    }
+
+    /// Counts what has just ended.
+    pub(super) fn count_unit(&mut self) {
+        if let Some(server) = self.server.as_deref_mut() {
+            let now = Instant::now();
+            let took = now.saturating_duration_since(server.busy_since);
+            server.connection.count_query(took, server.failed);
+            server.failed = false;
+            server.busy_since = now;
+            self.was_active = true;
+        }
+    }
+
+    /// The end: a transaction that is open is rolled back, what runs is cancelled by letting go of
+    /// its connection, and the last words go out.
+    pub(super) async fn end(mut self) {
+        if let Some(mut server) = self.server.take() {
+            let idles = server.is_free() && server.connection.is_at_rest();
+            if idles && server.status() != TransactionStatus::Idle {
+                server.connection.roll_back().await;
+            }
+            if server.passing > 0 {
+                // Nothing that makes sense can follow the begin of a message.
+                self.output.clear();
+            } else {
+                server.cut(0, &mut self.output);
+            }
+            if self.client.mode == Mode::Session {
+                server.connection.soil();
+            }
+        }
+        if !self.output.is_empty() {
+            let last_words = async {
+                let _ = self.stream.write_all(&self.output).await;
+                let _ = self.stream.shutdown().await;
+            };
+            let _ = tokio::time::timeout(GOODBYE, last_words).await;
+        }
+    }
+}
