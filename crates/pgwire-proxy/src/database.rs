@@ -1,8 +1,8 @@
 //! One database behind the door: its pool, how clients share it, and what they have in common.
 
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use lru::LruCache;
 use pool_manager::classify::Classification;
@@ -10,7 +10,7 @@ use pool_manager::{DatabasePool, Error, Parameters, Settings};
 
 use crate::auth::Users;
 use crate::interner::Interner;
-use crate::statement::Statement;
+use crate::statement::{Statement, Statements};
 
 /// Combinations of startup settings whose reported parameters are remembered.
 const GREETINGS: NonZeroUsize = NonZeroUsize::new(256).unwrap();
@@ -45,25 +45,32 @@ pub struct Database {
     pub mode: Mode,
     /// Who may connect.
     pub users: Users,
+    /// Whether unnamed statements that come again are kept prepared.
+    pub cache_unnamed: bool,
     /// The database's own name at the server, by which clients may ask for it, too.
     pub server_name: String,
-    pub(crate) shared: Shared,
+    shared: Shared,
 }
 
 /// What clients of a database have in common.
 #[derive(Default)]
-pub(crate) struct Shared {
+struct Shared {
     settings: Interner<Settings>,
     parameters: Interner<Parameters>,
-    statements: Interner<Statement>,
-    numbers: AtomicU64,
+    statements: Statements,
     greetings: Mutex<Option<LruCache<Arc<Settings>, Arc<Parameters>>>>,
 }
 
 impl Database {
     /// A database that clients reach by the pool's name, or by `server_name`.
-    pub fn new(pool: DatabasePool, mode: Mode, users: Users, server_name: String) -> Self {
-        Self { pool, mode, users, server_name, shared: Shared::default() }
+    pub fn new(
+        pool: DatabasePool,
+        mode: Mode,
+        users: Users,
+        server_name: String,
+        cache_unnamed: bool,
+    ) -> Self {
+        Self { pool, mode, users, cache_unnamed, server_name, shared: Shared::default() }
     }
 
     /// What reported parameters a client with these startup settings finds: asked of a server
@@ -78,7 +85,7 @@ impl Database {
         if let Some(parameters) = self.known_greeting(settings) {
             return Ok(parameters);
         }
-        let mut connection = match self.pool.try_checkout() {
+        let mut connection = match self.pool.try_checkout(Instant::now()) {
             Some(connection) => connection,
             None => self.pool.checkout(false).await?,
         };
@@ -113,11 +120,12 @@ impl Database {
         types: &[u8],
         search_path: Option<&str>,
     ) -> Arc<Statement> {
-        self.shared.statements.find(
-            &(sql, types, search_path),
-            |found| found.says(sql, types) && found.is_of(search_path),
-            || self.new_statement(sql, types, search_path),
-        )
+        self.shared.statements.share(sql, types, search_path, |sql| self.judge(sql))
+    }
+
+    /// Whether an unnamed text is worth a prepared statement of its own: it has come before.
+    pub(crate) fn comes_again(&self, sql: &[u8], types: &[u8]) -> bool {
+        self.cache_unnamed && self.shared.statements.has_seen(sql, types)
     }
 
     /// A statement that only one client has.
@@ -132,22 +140,12 @@ impl Database {
 
     /// A number that stands for nothing yet.
     pub(crate) fn new_number(&self) -> u64 {
-        self.shared.numbers.fetch_add(1, Ordering::Relaxed)
+        self.shared.statements.new_number()
     }
 
     /// What a statement does to the connection it runs on.
     pub(crate) fn judge(&self, sql: &[u8]) -> Classification {
-        match std::str::from_utf8(sql) {
-            Ok(sql) => self.pool.judge(sql),
-            // Another encoding: the words are there to be read, but where a string ends is not
-            // certain in all of them.
-            Err(_) => Classification {
-                clean: false,
-                neutral: false,
-                read_only: false,
-                ..self.pool.judge(&String::from_utf8_lossy(sql))
-            },
-        }
+        self.pool.judge(sql)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Equal values that many clients hold, kept once: settings, reported parameters, statements.
+//! Equal values that many clients hold, kept once: settings and reported parameters.
 //! Sharing makes comparing them a comparison of pointers. It keeps nothing alive by itself.
 
 use std::collections::HashMap;
@@ -28,36 +28,24 @@ impl<T> Default for Interner<T> {
 }
 
 impl<T> Interner<T> {
-    /// The shared value for which `is_it` holds, of those with the hash of `key`; made when there
-    /// is none. Equal values must be given equal keys.
-    pub(crate) fn find<K: Hash + ?Sized>(
-        &self,
-        key: &K,
-        is_it: impl Fn(&T) -> bool,
-        make: impl FnOnce() -> T,
-    ) -> Arc<T> {
-        let hash = self.hasher.hash_one(key);
+    /// The shared value that equals this one.
+    pub(crate) fn share(&self, value: &Arc<T>) -> Arc<T>
+    where
+        T: Hash + Eq,
+    {
+        let hash = self.hasher.hash_one(&**value);
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(candidates) = table.values.get(&hash) {
             let mut living = candidates.iter().filter_map(Weak::upgrade);
-            if let Some(found) = living.find(|value| is_it(value)) {
+            if let Some(found) = living.find(|found| **found == **value) {
                 return found;
             }
         }
         if table.values.len() >= table.sweep_at {
             table.sweep();
         }
-        let made = Arc::new(make());
-        table.values.entry(hash).or_default().push(Arc::downgrade(&made));
-        made
-    }
-
-    /// The shared value that equals this one.
-    pub(crate) fn share(&self, value: &Arc<T>) -> Arc<T>
-    where
-        T: Hash + Eq + Clone,
-    {
-        self.find(&**value, |found| *found == **value, || T::clone(value))
+        table.values.entry(hash).or_default().push(Arc::downgrade(value));
+        Arc::clone(value)
     }
 }
 

@@ -2,13 +2,13 @@
 //! does hands them to [`Proxy::serve`].
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::database::Database;
-use crate::login::{self, Login};
-use crate::session::Session;
+use crate::session;
 use crate::signals::Registry;
 use crate::stream::ClientStream;
 
@@ -48,13 +48,14 @@ impl Proxy {
         })
     }
 
-    /// Serves one client until it leaves, breaks the protocol, or is told to go.
-    pub async fn serve(self: Arc<Self>, stream: ClientStream) {
-        // A future of its own, so that its memory is given back before the session begins.
-        match Box::pin(login::login(&self, stream)).await {
-            Login::Accepted(client) => Session::new(&self, *client).run().await,
-            Login::Over => {}
-        }
+    /// Serves one client until it leaves, breaks the protocol, or is told to go. `held` is dropped
+    /// then, and not before.
+    pub fn serve(
+        self: Arc<Self>,
+        stream: ClientStream,
+        held: impl Send + 'static,
+    ) -> impl Future<Output = ()> + Send {
+        session::serve(self, stream, held)
     }
 
     /// Clients that are connected and have said who they are.

@@ -20,6 +20,9 @@ const CANCEL_PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub(crate) struct Signals {
     waker: AtomicWaker,
+    /// Some signal has come. A look at this one costs next to nothing, and there is one at every
+    /// turn of the session.
+    any: AtomicBool,
     cancels: AtomicBool,
     cancelled: Mutex<Vec<oneshot::Sender<()>>>,
     ends: AtomicBool,
@@ -31,30 +34,41 @@ impl Signals {
         self.waker.register(waker);
     }
 
+    /// Whether a signal has come since the last time. To be followed by [`register`](Self::register)
+    /// and then by a look at each.
+    pub(crate) fn have_come(&self) -> bool {
+        self.any.load(Ordering::Relaxed) && self.any.swap(false, Ordering::AcqRel)
+    }
+
+    fn announce(&self) {
+        self.any.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
     /// Whether the session is to end.
     pub(crate) fn ends(&self) -> bool {
-        self.ends.load(Ordering::Relaxed)
+        self.ends.load(Ordering::Acquire)
     }
 
     /// Takes the requests to cancel that came since the last time. Dropping them tells their
     /// senders that the session has dealt with them.
     pub(crate) fn take_cancels(&self) -> Option<Vec<oneshot::Sender<()>>> {
-        if !self.cancels.swap(false, Ordering::Relaxed) {
+        if !self.cancels.swap(false, Ordering::AcqRel) {
             return None;
         }
         Some(std::mem::take(&mut *lock(&self.cancelled)))
     }
 
     fn end(&self) {
-        self.ends.store(true, Ordering::Relaxed);
-        self.waker.wake();
+        self.ends.store(true, Ordering::Release);
+        self.announce();
     }
 
     async fn cancel(&self) {
         let (sender, done) = oneshot::channel();
         lock(&self.cancelled).push(sender);
-        self.cancels.store(true, Ordering::Relaxed);
-        self.waker.wake();
+        self.cancels.store(true, Ordering::Release);
+        self.announce();
         let _ = tokio::time::timeout(CANCEL_PATIENCE, done).await;
     }
 }

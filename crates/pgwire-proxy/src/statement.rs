@@ -1,9 +1,21 @@
-//! A prepared statement as a client has named it: its text and what is known of it. Clients that
-//! prepare the same text share one, and with it the server's prepared statements.
+//! Prepared statements as clients have named them: their texts and what is known of them. Clients
+//! that prepare the same text share one, and with it the server's prepared statements, also when
+//! the one has closed it before the other comes.
 
+use std::hash::{BuildHasher, RandomState};
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use lru::LruCache;
 use pool_manager::classify::Classification;
+
+/// Statements that are remembered, whether or not a client has them at the moment.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::new(8192).unwrap();
+/// Longer texts, in bytes, are not remembered.
+const MAX_REMEMBERED_TEXT: usize = 16 * 1024;
+/// Unnamed texts of which it is remembered that they were seen.
+const SEEN: NonZeroUsize = NonZeroUsize::new(8192).unwrap();
 
 /// A prepared statement's text, and a number that stands for it on server connections.
 #[derive(Debug)]
@@ -14,6 +26,8 @@ pub(crate) struct Statement {
     /// The search path under which it was named: one text means other tables under another one.
     pub(crate) search_path: Option<Box<str>>,
     pub(crate) class: Classification,
+    /// Clients that say the same share it.
+    is_shared: bool,
     number: AtomicU64,
 }
 
@@ -30,8 +44,14 @@ impl Statement {
             types: types.into(),
             search_path: search_path.map(Into::into),
             class,
+            is_shared: false,
             number: AtomicU64::new(number),
         }
+    }
+
+    /// Whether the server is to keep it under a name of ours, though its clients gave it none.
+    pub(crate) fn is_worth_a_name(&self) -> bool {
+        self.is_shared && self.class.cacheable
     }
 
     /// Stands for it on server connections.
@@ -58,5 +78,112 @@ impl Statement {
     /// Bytes that it takes.
     pub(crate) fn size(&self) -> usize {
         self.sql.len() + self.types.len()
+    }
+}
+
+/// The statements of one database's clients.
+#[derive(Debug)]
+pub(crate) struct Statements {
+    hasher: RandomState,
+    numbers: AtomicU64,
+    /// By the hash of what they say and under which search path.
+    remembered: Mutex<LruCache<u64, Arc<Statement>>>,
+    /// Hashes of unnamed texts.
+    seen: Mutex<LruCache<u64, ()>>,
+}
+
+impl Default for Statements {
+    fn default() -> Self {
+        Self {
+            hasher: RandomState::new(),
+            numbers: AtomicU64::new(0),
+            remembered: Mutex::new(LruCache::new(REMEMBERED)),
+            seen: Mutex::new(LruCache::new(SEEN)),
+        }
+    }
+}
+
+impl Statements {
+    /// A number that stands for nothing yet.
+    pub(crate) fn new_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The statement with this text that all clients share; `judge` tells what it does.
+    pub(crate) fn share(
+        &self,
+        sql: &[u8],
+        types: &[u8],
+        search_path: Option<&str>,
+        judge: impl FnOnce(&[u8]) -> Classification,
+    ) -> Arc<Statement> {
+        let hash = self.hasher.hash_one((sql, types, search_path));
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = remembered.get(&hash)
+            && found.says(sql, types)
+            && found.is_of(search_path)
+        {
+            return Arc::clone(found);
+        }
+        let number = self.new_number();
+        let made = Statement::new(sql, types, search_path, judge(sql), number);
+        let made = Arc::new(Statement { is_shared: true, ..made });
+        if sql.len() <= MAX_REMEMBERED_TEXT {
+            remembered.put(hash, Arc::clone(&made));
+        }
+        made
+    }
+
+    /// Whether an unnamed text has come before; from now on it has.
+    pub(crate) fn has_seen(&self, sql: &[u8], types: &[u8]) -> bool {
+        let hash = self.hasher.hash_one((sql, types));
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.put(hash, ()).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pool_manager::classify::{SafeFunctions, classify};
+
+    use super::*;
+
+    fn share(statements: &Statements, sql: &str, path: Option<&str>) -> Arc<Statement> {
+        let judge = |sql: &[u8]| classify(&String::from_utf8_lossy(sql), &SafeFunctions::default());
+        statements.share(sql.as_bytes(), b"\0\0", path, judge)
+    }
+
+    #[test]
+    fn one_text_under_one_search_path_is_one_statement() {
+        let statements = Statements::default();
+        let first = share(&statements, "select 1", None);
+        let number = first.number();
+        drop(first);
+        assert_eq!(share(&statements, "select 1", None).number(), number, "also after a while");
+        assert_ne!(share(&statements, "select 2", None).number(), number);
+        assert_ne!(share(&statements, "select 1", Some("a")).number(), number);
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let statements = Statements::default();
+        let first = share(&statements, "select 0", None).number();
+        for n in 1..=REMEMBERED.get() {
+            share(&statements, &format!("select {n}"), None);
+        }
+        assert_ne!(share(&statements, "select 0", None).number(), first);
+        let long = format!("select '{}'", "x".repeat(MAX_REMEMBERED_TEXT));
+        assert_ne!(
+            share(&statements, &long, None).number(),
+            share(&statements, &long, None).number()
+        );
+    }
+
+    #[test]
+    fn a_text_is_seen_from_its_second_time_on() {
+        let statements = Statements::default();
+        assert!(!statements.has_seen(b"select 1", b"\0\0"));
+        assert!(statements.has_seen(b"select 1", b"\0\0"));
+        assert!(!statements.has_seen(b"select 1", b"\0\x01\0\0\0\x17"));
     }
 }

@@ -1,6 +1,6 @@
 //! The public face of a pool: the Go plugin's DatabasePool.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::classify::Classification;
 use crate::config::BackendConfig;
@@ -121,8 +121,8 @@ impl DatabasePool {
 
     /// A connection for a client that speaks PostgreSQL's protocol itself, if one is idle and
     /// nobody waits for it.
-    pub fn try_checkout(&self) -> Option<Checkout> {
-        self.pool.try_acquire()
+    pub fn try_checkout(&self, now: Instant) -> Option<Checkout> {
+        self.pool.try_acquire(now)
     }
 
     /// The same, in order of arrival, within `acquire_timeout`. With `hold` it is to be kept
@@ -132,7 +132,7 @@ impl DatabasePool {
     }
 
     /// What kind of statement this is, judged anew: for texts that come only once.
-    pub fn judge(&self, sql: &str) -> Classification {
+    pub fn judge(&self, sql: &[u8]) -> Classification {
         self.pool.judge(sql)
     }
 

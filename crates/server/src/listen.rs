@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::config::ListenAddress;
@@ -113,13 +113,14 @@ impl BoundListener {
     }
 
     /// Accepts clients until `stop` says so, then lets those connected go on until they leave or
-    /// the returned future is dropped. `name` is what the log calls them.
+    /// the returned future is dropped. `name` is what the log calls them. Whoever serves a client
+    /// keeps its permit as long as it is connected.
     pub async fn serve<F: Future<Output = ()> + Send + 'static>(
         self,
         name: &'static str,
         max_connections: usize,
         mut stop: watch::Receiver<bool>,
-        serve_client: impl Fn(Accepted) -> F,
+        serve_client: impl Fn(Accepted, OwnedSemaphorePermit) -> F,
     ) {
         let places = Arc::new(Semaphore::new(max_connections));
         let mut clients = JoinSet::new();
@@ -132,11 +133,7 @@ impl BoundListener {
                             tracing::warn!(max_connections, "{name} client refused: too many");
                             continue;
                         };
-                        let client = serve_client(socket);
-                        clients.spawn(async move {
-                            client.await;
-                            drop(place);
-                        });
+                        clients.spawn(serve_client(socket, place));
                     }
                     Err(error) => {
                         tracing::warn!("cannot accept a client of {name}: {error}");

@@ -147,12 +147,12 @@ impl Server {
         let mut doors = Vec::new();
         if let Some(listener) = self.rpc_listener.take() {
             let service = Arc::clone(&self.service);
-            let serve = move |socket| rpc::serve_client(Arc::clone(&service), socket);
+            let serve = move |socket, place| rpc::serve_client(Arc::clone(&service), socket, place);
             let max = self.max_rpc_connections;
             doors.push(tokio::spawn(listener.serve("RPC", max, stopped.clone(), serve)));
         }
         if let Some((listener, proxy)) = self.proxy_listener.take().zip(self.proxy.clone()) {
-            let serve = move |socket| Arc::clone(&proxy).serve(client_stream(socket));
+            let serve = move |socket, place| Arc::clone(&proxy).serve(client_stream(socket), place);
             let max = self.max_proxy_connections;
             doors.push(tokio::spawn(listener.serve("proxy", max, stopped.clone(), serve)));
         }
@@ -272,7 +272,9 @@ fn proxy(config: &Config, pools: &[DatabasePool]) -> Result<Arc<Proxy>, ServeErr
             PoolMode::Transaction | PoolMode::Auto => Mode::Transaction,
         };
         let server_name = backend.connect_params().map_err(within)?.database;
-        databases.push(Database::new(pool.clone(), mode, users, server_name));
+        let behavior = &backend.behavior;
+        let cache_unnamed = behavior.cache_unnamed && behavior.statement_cache_size > 0;
+        databases.push(Database::new(pool.clone(), mode, users, server_name, cache_unnamed));
     }
     let options = ProxyOptions {
         max_clients: config.proxy.max_clients as usize,

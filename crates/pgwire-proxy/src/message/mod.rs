@@ -80,7 +80,7 @@ pub(crate) fn put_cstr(out: &mut BytesMut, text: &[u8]) {
 
 /// Cuts a text that ends in a NUL off the front of `bytes`.
 pub(crate) fn take_cstr<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let end = bytes.iter().position(|byte| *byte == 0)?;
+    let end = memchr::memchr(0, bytes)?;
     let (text, rest) = bytes.split_at(end);
     *bytes = rest.get(1..)?;
     Some(text)

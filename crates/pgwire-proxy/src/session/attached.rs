@@ -2,6 +2,7 @@
 //! it has it: messages under way, portals, the unnamed statement.
 
 use std::collections::{HashMap, VecDeque};
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,23 +17,28 @@ use super::unit::Unit;
 use crate::message::frontend;
 use crate::statement::Statement;
 
+/// Messages of a usual batch.
+const USUAL_BATCH: usize = 8;
 /// Statements closed in front of one batch, at most: a full cache is emptied over several.
 const MAX_CLOSES: usize = 64;
 /// Portals whose statements are remembered; what runs from others is taken for anything.
 const MAX_PORTALS: usize = 1000;
 
 pub(super) struct Attached {
-    pub(super) connection: Checkout,
+    pub(super) connection: Leased,
     /// What the server owes.
     pub(super) owed: VecDeque<Expect>,
     /// Set while a batch is open: its Sync has not been sent.
     pub(super) batch: Option<Unit>,
-    /// The unnamed statement that the server has.
-    pub(super) unnamed: Option<Arc<Statement>>,
+    /// The number of the unnamed statement that the server has.
+    pub(super) unnamed: Option<u64>,
     pub(super) portals: Portals,
     /// Statements whose ParseComplete is to come, with their names: usable by later messages of
     /// the same batch, but not yet kept.
     pub(super) parsing: Vec<(u64, String)>,
+    /// Statements that were prepared for this client alone, after it had changed the session: a
+    /// temporary table may stand where others have another one.
+    pub(super) private: Vec<(u64, String)>,
     /// What is to be found out about the session's settings before others get the connection.
     pub(super) touched: Option<SettingsQuestion>,
     /// The server reads the data of a COPY within a batch: a Sync is ignored by it.
@@ -47,11 +53,35 @@ pub(super) struct Attached {
     pub(super) cleared: usize,
     /// Bytes of a large message that have still to arrive, and go to the client as they come.
     pub(super) passing: usize,
+    /// Answers of ours among what is owed.
+    pub(super) synthetic: usize,
+    /// How many bytes must be there before it is worth looking again.
+    pub(super) wanted: usize,
     pub(super) cancelling: Option<Cancelling>,
     /// The time limit that what runs has exceeded.
     pub(super) out_of_time: Option<Duration>,
     /// Since when the server has been working on the unit at the front.
     pub(super) busy_since: Instant,
+}
+
+/// A connection, until it is given back.
+#[derive(Default)]
+pub(super) struct Leased(Option<Checkout>);
+
+impl Deref for Leased {
+    type Target = Checkout;
+
+    #[allow(clippy::expect_used, reason = "present for as long as a session has its `Attached`")]
+    fn deref(&self) -> &Checkout {
+        self.0.as_ref().expect("a connection is attached")
+    }
+}
+
+impl DerefMut for Leased {
+    #[allow(clippy::expect_used, reason = "present for as long as a session has its `Attached`")]
+    fn deref_mut(&mut self) -> &mut Checkout {
+        self.0.as_mut().expect("a connection is attached")
+    }
 }
 
 /// The statements that portals run.
@@ -62,11 +92,11 @@ pub(super) struct Portals {
 }
 
 impl Portals {
-    pub(super) fn bind(&mut self, name: &[u8], statement: Option<&Arc<Statement>>) {
+    pub(super) fn bind(&mut self, name: &[u8], statement: Option<Arc<Statement>>) {
         if name.is_empty() {
-            self.unnamed = statement.cloned();
+            self.unnamed = statement;
         } else if self.named.len() < MAX_PORTALS {
-            self.named.insert(name.into(), statement.cloned());
+            self.named.insert(name.into(), statement);
         }
     }
 
@@ -83,15 +113,16 @@ impl Portals {
     }
 }
 
-impl Attached {
-    pub(super) fn new(connection: Checkout) -> Self {
+impl Default for Attached {
+    fn default() -> Self {
         Self {
-            connection,
-            owed: VecDeque::new(),
+            connection: Leased::default(),
+            owed: VecDeque::with_capacity(USUAL_BATCH),
             batch: None,
             unnamed: None,
             portals: Portals::default(),
             parsing: Vec::new(),
+            private: Vec::new(),
             touched: None,
             copying_in: false,
             elided_sync: false,
@@ -99,10 +130,33 @@ impl Attached {
             failed: false,
             cleared: 0,
             passing: 0,
+            synthetic: 0,
+            wanted: 0,
             cancelling: None,
             out_of_time: None,
             busy_since: Instant::now(),
         }
+    }
+}
+
+impl Attached {
+    /// For this connection, in the place that was left with it.
+    pub(super) fn new(mut connection: Checkout) -> Box<Self> {
+        let place = connection.workspace().take().and_then(|place| place.downcast().ok());
+        let mut attached: Box<Self> = place.unwrap_or_default();
+        attached.connection = Leased(Some(connection));
+        attached
+    }
+
+    /// Gives the connection back, and with it the place for the next one.
+    pub(super) fn release(mut self: Box<Self>, now: Instant) {
+        let Some(mut connection) = self.connection.0.take() else { return };
+        self.unnamed = None;
+        for (_, name) in self.private.drain(..) {
+            connection.close_statement_later(name);
+        }
+        *connection.workspace() = Some(self);
+        connection.give_back(now);
     }
 
     pub(super) fn status(&self) -> TransactionStatus {
@@ -127,7 +181,6 @@ impl Attached {
         if !self.is_free() {
             return;
         }
-        self.busy_since = Instant::now();
         for _ in 0..MAX_CLOSES {
             let Some(name) = self.connection.next_statement_to_close() else { break };
             frontend::put_close_statement(self.connection.outgoing(), &name);
@@ -195,15 +248,27 @@ impl Attached {
         });
     }
 
+    /// Notes an answer of ours, to be given when its turn comes.
+    pub(super) fn owe_synthetic(&mut self, expect: Expect) {
+        self.synthetic += 1;
+        self.owed.push_back(expect);
+    }
+
     /// The name under which the server has a statement, or will have it when it comes to the next
     /// message.
     pub(super) fn server_name(&mut self, statement: &Statement) -> Option<&str> {
         let number = statement.number();
-        let parsing = self.parsing.iter().find(|(other, _)| *other == number);
-        match parsing {
+        let special = self.parsing.iter().chain(&self.private).rev();
+        match { special }.find(|(other, _)| *other == number) {
             Some((_, name)) => Some(name),
             None => self.connection.statement(number),
         }
+    }
+
+    /// Whether what others have prepared means the same to this client: it is in no failed
+    /// transaction, where the server has to say so, and has changed nothing in the session.
+    pub(super) fn can_share(&self) -> bool {
+        self.status() != TransactionStatus::Failed && !self.connection.is_dirty()
     }
 }
 

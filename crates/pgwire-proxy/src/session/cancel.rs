@@ -20,7 +20,7 @@ pub(super) struct Cancelling {
 
 impl Cancelling {
     /// Sends the request for what runs on this connection.
-    pub(super) fn start(connection: &Checkout, asked_by: Vec<oneshot::Sender<()>>) -> Self {
+    pub(super) fn start(connection: &mut Checkout, asked_by: Vec<oneshot::Sender<()>>) -> Self {
         connection.set_cancelling(true);
         let target = connection.cancel_target();
         Self { request: Box::pin(async move { target.cancel().await }), _asked_by: asked_by }
@@ -28,7 +28,7 @@ impl Cancelling {
 
     /// Ready when the request is over. Unless its end was seen in order, the connection stays
     /// marked, and is closed in the end.
-    pub(super) fn poll(&mut self, connection: &Checkout, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll(&mut self, connection: &mut Checkout, cx: &mut Context<'_>) -> Poll<()> {
         match self.request.as_mut().poll(cx) {
             Poll::Ready(Ok(())) => {
                 connection.set_cancelling(false);

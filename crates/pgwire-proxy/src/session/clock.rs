@@ -137,7 +137,7 @@ impl Session {
             && server.cancelling.is_none()
         {
             server.out_of_time = self.clock.query;
-            server.cancelling = Some(Cancelling::start(&server.connection, Vec::new()));
+            server.cancelling = Some(Cancelling::start(&mut server.connection, Vec::new()));
         }
         None
     }

@@ -26,10 +26,13 @@ use crate::statement::Statement;
 #[derive(Debug)]
 pub(super) enum Expect {
     Parse(Box<Parsing>),
+    /// The client's Parse of the unnamed statement, and what its unnamed statement was before.
+    ParseUnnamed(Option<Arc<Statement>>),
     /// No message was sent: the answer is ours, when its turn comes.
     Synthetic(Box<Synthetic>),
-    Bind(Option<Arc<Statement>>),
-    DescribeStatement(Option<Arc<Statement>>),
+    /// Of the statement with this number, if it is one of the client's.
+    Bind(Option<u64>),
+    DescribeStatement(Option<u64>),
     DescribePortal,
     Execute(Ending),
     ClosePortal,
@@ -54,11 +57,11 @@ pub(super) enum Expect {
 pub(super) struct Parsing {
     /// The client asked for it, and is to see that it is done.
     pub(super) shown: bool,
-    /// Whether it is the unnamed statement, which a failed Parse drops.
-    pub(super) unnamed: bool,
     pub(super) statement: Arc<Statement>,
-    /// The name that the server has for it, if it is kept for later clients.
+    /// The name that the server has for it, if it is one of ours.
     pub(super) server_name: Option<String>,
+    /// It is for this client alone.
+    pub(super) private: bool,
     /// What it changed among the client's names.
     pub(super) change: Option<Change>,
 }
@@ -68,7 +71,7 @@ pub(super) struct Parsing {
 pub(super) struct Synthetic {
     /// Its type byte; it has no body.
     pub(super) tag: u8,
-    pub(super) change: Option<Change>,
+    pub(super) change: Change,
 }
 
 /// What must be true at the end of a statement.

@@ -7,8 +7,9 @@
 
 use std::sync::Arc;
 
+use bytes::BytesMut;
 use pool_manager::classify::{Deallocated, StatementKind, deallocated};
-use pool_manager::{STATEMENT_PREFIX, ServerError, SqlState, TransactionStatus};
+use pool_manager::{STATEMENT_PREFIX, ServerError, SqlState};
 
 use super::attached::Attached;
 use super::expect::{Ending, Expect, Parsing, Synthetic};
@@ -20,6 +21,8 @@ use crate::message::frontend::{self, Bind, Parse, Target};
 use crate::message::{backend, reply};
 use crate::statement::Statement;
 
+/// Room for the replies to a small batch, bytes.
+const USUAL_REPLY: usize = 512;
 /// Longest text that is kept to be prepared on other connections, bytes.
 const MAX_NAMED_TEXT: usize = 16 * 1024 * 1024;
 
@@ -31,6 +34,9 @@ impl Session {
 
     pub(super) fn parse(&mut self, message: &[u8], body: &[u8]) -> Taken {
         let Some(parse) = Parse::read(body) else { return self.unreadable(message) };
+        if parse.name.is_empty() {
+            return self.parse_unnamed(&parse, message);
+        }
         let statement = self.statement_of(&parse);
         let has_room = self.client.names.has_room_for(statement.size());
         let native = self.names_are_native();
@@ -38,12 +44,7 @@ impl Session {
         let Some(server) = self.attached() else { return Taken::Attach };
         server.prepare_for(Some(&statement.class), number);
         server.batch();
-        if parse.name.is_empty()
-            && let Some(target) = self.deallocated_by(&statement)
-        {
-            return self.parse_deallocate(&target, parse.types, statement);
-        }
-        if parse.name.is_empty() || native {
+        if native {
             return self.parse_as_it_is(&parse, message, statement);
         }
         if !has_room || parse.sql.len() > MAX_NAMED_TEXT {
@@ -52,33 +53,65 @@ impl Session {
         if let Some(existing) = self.client.names.get(parse.name).cloned() {
             return self.parse_duplicate(&parse, &existing);
         }
+        self.parse_shared(parse.name, &statement)
+    }
+
+    /// A Parse of a statement that has, or gets, a name of ours at the server.
+    fn parse_shared(&mut self, name: &[u8], statement: &Arc<Statement>) -> Taken {
         let Some(server) = self.server.as_deref_mut() else { return Taken::Attach };
-        let change = Some(self.client.names.set(parse.name, Some(Arc::clone(&statement))));
-        // In a failed transaction the server has to say so.
-        let failed = server.status() == TransactionStatus::Failed;
-        if !failed && server.server_name(&statement).is_some() {
-            let tag = reply::PARSE_COMPLETE;
-            server.owed.push_back(Expect::Synthetic(Box::new(Synthetic { tag, change })));
-            server.synthesise(&mut self.output);
-            return Taken::Done;
+        let change = self.client.names.set(name, Some(Arc::clone(statement)));
+        if server.can_share() && server.server_name(statement).is_some() {
+            server.answer(reply::PARSE_COMPLETE, change, &mut self.output);
+        } else {
+            server.prepare(statement, Some(change), true);
         }
-        server.prepare(&statement, change, true);
         Taken::Done
     }
 
     /// The statement that a Parse makes; shared with whoever has prepared the same.
     fn statement_of(&self, parse: &Parse<'_>) -> Arc<Statement> {
+        let path = self.client.search_path();
+        self.client.database.share_statement(parse.sql, parse.types, path)
+    }
+
+    /// A Parse of the unnamed statement. One that comes again is prepared under a name, as others
+    /// are, so that the server need not read it every time; the same text over and over is what
+    /// drivers send that keep no statements.
+    fn parse_unnamed(&mut self, parse: &Parse<'_>, message: &[u8]) -> Taken {
+        let statement = self.unnamed_statement(parse);
+        let number = self.client.number;
+        let Some(server) = self.attached() else { return Taken::Attach };
+        server.prepare_for(Some(&statement.class), number);
+        server.batch();
+        if let Some(target) = self.deallocated_by(&statement) {
+            return self.parse_deallocate(&target, parse.types, statement);
+        }
+        let Some(server) = self.server.as_deref_mut() else { return Taken::Attach };
+        self.client.last_unnamed = Some(Arc::clone(&statement));
+        if statement.is_worth_a_name() && server.can_share() {
+            return self.parse_shared(b"", &statement);
+        }
+        server.unnamed = Some(statement.number());
+        let before = self.client.names.set_unnamed(Some(statement));
+        server.forward(message, Expect::ParseUnnamed(before));
+        Taken::Done
+    }
+
+    fn unnamed_statement(&self, parse: &Parse<'_>) -> Arc<Statement> {
         let database = &self.client.database;
-        let path = self.client.wanted.get("search_path");
-        if !parse.name.is_empty() {
+        let path = self.client.search_path();
+        let native = self.names_are_native();
+        if let Some(last) = &self.client.last_unnamed
+            && last.says(parse.sql, parse.types)
+            && last.is_of(path)
+            && (last.is_worth_a_name() || !last.class.cacheable || native)
+        {
+            return Arc::clone(last);
+        }
+        if !native && database.comes_again(parse.sql, parse.types) {
             return database.share_statement(parse.sql, parse.types, path);
         }
-        // The same text over and over is what drivers without statement caches send.
-        let before = self.client.names.get(b"").or(self.client.last_unnamed.as_ref());
-        match before {
-            Some(before) if before.says(parse.sql, parse.types) => Arc::clone(before),
-            _ => Arc::new(database.new_statement(parse.sql, parse.types, path)),
-        }
+        Arc::new(database.new_statement(parse.sql, parse.types, path))
     }
 
     /// A Parse that goes to the server under the client's own name for it.
@@ -89,13 +122,8 @@ impl Session {
         statement: Arc<Statement>,
     ) -> Taken {
         let Some(server) = self.server.as_deref_mut() else { return Taken::Attach };
-        let unnamed = parse.name.is_empty();
         let change = Some(self.client.names.set(parse.name, Some(Arc::clone(&statement))));
-        if unnamed {
-            server.unnamed = Some(Arc::clone(&statement));
-            self.client.last_unnamed = Some(Arc::clone(&statement));
-        }
-        let parsing = Parsing { shown: true, unnamed, statement, server_name: None, change };
+        let parsing = Parsing { shown: true, statement, server_name: None, private: false, change };
         server.forward(message, Expect::Parse(Box::new(parsing)));
         Taken::Done
     }
@@ -111,7 +139,7 @@ impl Session {
         frontend::put_parse(server.connection.outgoing(), &name, parse.sql, parse.types);
         let change = Some(self.client.names.set(parse.name, Some(Arc::clone(existing))));
         let statement = Arc::clone(existing);
-        let parsing = Parsing { shown: true, unnamed: false, statement, server_name: None, change };
+        let parsing = Parsing { shown: true, statement, server_name: None, private: false, change };
         server.owed.push_back(Expect::Parse(Box::new(parsing)));
         Taken::Done
     }
@@ -129,10 +157,9 @@ impl Session {
         let name = server.server_name(target).unwrap_or_default();
         let sql = format!("DEALLOCATE {name}");
         frontend::put_parse(server.connection.outgoing(), "", sql.as_bytes(), types);
-        server.unnamed = Some(Arc::clone(&statement));
-        let change = Some(self.client.names.set(b"", Some(Arc::clone(&statement))));
-        let parsing = Parsing { shown: true, unnamed: true, statement, server_name: None, change };
-        server.owed.push_back(Expect::Parse(Box::new(parsing)));
+        server.unnamed = Some(statement.number());
+        let before = self.client.names.set_unnamed(Some(statement));
+        server.owed.push_back(Expect::ParseUnnamed(before));
         Taken::Done
     }
 
@@ -156,9 +183,8 @@ impl Session {
     pub(super) fn bind_parts(&mut self, bind: &Bind<'_>, missing: usize) -> Taken {
         let number = self.client.number;
         let statement = self.client.names.get(bind.statement).cloned();
-        let class = statement.as_ref().map(|statement| statement.class);
         let Some(server) = self.attached() else { return Taken::Attach };
-        server.prepare_for(class.as_ref(), number);
+        server.prepare_for(statement.as_ref().map(|statement| &statement.class), number);
         server.batch();
         let Some(statement) = statement else { return self.bind_unknown(bind, missing) };
         if let Some(error) = self.refusal(&statement.class, &statement.sql) {
@@ -167,18 +193,17 @@ impl Session {
         let statement = self.under_current_path(bind.statement, statement);
         let native = self.names_are_native();
         let Some(server) = self.server.as_deref_mut() else { return Taken::Attach };
-        server.portals.bind(bind.portal, Some(&statement));
         if native {
             server.put_bind(bind, bind.statement, missing);
-        } else if bind.statement.is_empty() {
+        } else if bind.statement.is_empty() && server.has_as_unnamed(&statement) {
             server.ensure_unnamed(&statement);
             server.put_bind(bind, b"", missing);
         } else {
             server.ensure(&statement);
-            let name = server.server_name(&statement).map(str::to_owned).unwrap_or_default();
-            server.put_bind(bind, name.as_bytes(), missing);
+            server.put_bind_of(bind, &statement, missing);
         }
-        server.owed.push_back(Expect::Bind(Some(statement)));
+        server.owed.push_back(Expect::Bind(Some(statement.number())));
+        server.portals.bind(bind.portal, Some(statement));
         Taken::Done
     }
 
@@ -213,8 +238,8 @@ impl Session {
 
     /// The same statement for the search path in force.
     fn under_current_path(&mut self, name: &[u8], statement: Arc<Statement>) -> Arc<Statement> {
-        let path = self.client.wanted.get("search_path");
-        if name.is_empty() || statement.is_of(path) {
+        let path = self.client.search_path();
+        if statement.is_of(path) || (name.is_empty() && !statement.is_worth_a_name()) {
             return statement;
         }
         let other = self.client.database.share_statement(&statement.sql, &statement.types, path);
@@ -245,7 +270,7 @@ impl Session {
         let Some(server) = self.server.as_deref_mut() else { return Taken::Attach };
         if native {
             server.connection.outgoing().extend_from_slice(message);
-        } else if name.is_empty() {
+        } else if name.is_empty() && server.has_as_unnamed(&statement) {
             server.ensure_unnamed(&statement);
             server.connection.outgoing().extend_from_slice(message);
         } else {
@@ -253,7 +278,7 @@ impl Session {
             let name = server.server_name(&statement).map(str::to_owned).unwrap_or_default();
             frontend::put_describe_statement(server.connection.outgoing(), &name);
         }
-        server.owed.push_back(Expect::DescribeStatement(Some(statement)));
+        server.owed.push_back(Expect::DescribeStatement(Some(statement.number())));
         Taken::Done
     }
 
@@ -263,11 +288,13 @@ impl Session {
         let is_session = self.client.mode == Mode::Session;
         let Some(server) = self.attached() else { return Taken::Attach };
         server.prepare_for(None, number);
-        match server.portals.get(portal).cloned() {
+        match server.portals.get(portal) {
             Some(statement) => {
-                let ending =
-                    simple::run(server, &statement.class, &statement.sql, number, is_session);
-                server.batch().add(&statement.class);
+                let class = statement.class;
+                let text = simple::matters(&class).then(|| Arc::clone(statement));
+                let sql = text.as_ref().map_or(&b""[..], |statement| &statement.sql);
+                let ending = simple::run(server, &class, sql, number, is_session);
+                server.batch().add(&class);
                 server.forward(message, Expect::Execute(ending));
             }
             None => {
@@ -304,9 +331,7 @@ impl Session {
         match self.server.as_deref_mut() {
             Some(server) => {
                 server.batch();
-                let synthetic = Synthetic { tag: reply::CLOSE_COMPLETE, change: Some(change) };
-                server.owed.push_back(Expect::Synthetic(Box::new(synthetic)));
-                server.synthesise(&mut self.output);
+                server.answer(reply::CLOSE_COMPLETE, change, &mut self.output);
             }
             None => backend::bare(&mut self.output, reply::CLOSE_COMPLETE),
         }
@@ -357,6 +382,17 @@ impl Session {
 }
 
 impl Attached {
+    /// Answers a message in the server's place, at once or when its turn comes.
+    fn answer(&mut self, tag: u8, change: Change, output: &mut BytesMut) {
+        if self.owed.is_empty() {
+            // Nothing comes before it that could fail and take it back.
+            output.reserve(USUAL_REPLY);
+            backend::bare(output, tag);
+        } else {
+            self.owe_synthetic(Expect::Synthetic(Box::new(Synthetic { tag, change })));
+        }
+    }
+
     /// Sends a Parse under a name of ours.
     fn prepare(&mut self, statement: &Arc<Statement>, change: Option<Change>, shown: bool) {
         let name = self.connection.new_statement_name();
@@ -364,8 +400,8 @@ impl Attached {
         frontend::put_parse(out, &name, &statement.sql, &statement.types);
         self.parsing.push((statement.number(), name.clone()));
         let statement = Arc::clone(statement);
-        let server_name = Some(name);
-        let parsing = Parsing { shown, unnamed: false, statement, server_name, change };
+        let (server_name, private) = (Some(name), self.connection.is_dirty());
+        let parsing = Parsing { shown, statement, server_name, private, change };
         self.owed.push_back(Expect::Parse(Box::new(parsing)));
     }
 
@@ -376,21 +412,40 @@ impl Attached {
         }
     }
 
+    /// Whether an unnamed statement is unnamed at the server, too: it is not known to come again,
+    /// or the server was given it as it is.
+    fn has_as_unnamed(&self, statement: &Statement) -> bool {
+        !statement.is_worth_a_name() || self.unnamed == Some(statement.number())
+    }
+
     /// The same for the unnamed statement.
     fn ensure_unnamed(&mut self, statement: &Arc<Statement>) {
-        if self.unnamed.as_ref().is_some_and(|unnamed| Arc::ptr_eq(unnamed, statement)) {
+        if self.unnamed == Some(statement.number()) {
             return;
         }
         frontend::put_parse(self.connection.outgoing(), "", &statement.sql, &statement.types);
-        self.unnamed = Some(Arc::clone(statement));
+        self.unnamed = Some(statement.number());
         let parsing = Parsing {
             shown: false,
-            unnamed: true,
             statement: Arc::clone(statement),
             server_name: None,
+            private: false,
             change: None,
         };
         self.owed.push_back(Expect::Parse(Box::new(parsing)));
+    }
+
+    /// Sends a Bind of a statement by our name for it.
+    fn put_bind_of(&mut self, bind: &Bind<'_>, statement: &Statement, missing: usize) {
+        let number = statement.number();
+        let special = self.parsing.iter().chain(&self.private).rev();
+        if let Some((_, name)) = { special }.find(|(other, _)| *other == number) {
+            let name = name.clone();
+            return self.put_bind(bind, name.as_bytes(), missing);
+        }
+        let Some((name, out)) = self.connection.statement_and_outgoing(number) else { return };
+        frontend::put_bind_head(out, bind.portal, name.as_bytes(), bind.rest.len() + missing);
+        out.extend_from_slice(bind.rest);
     }
 
     /// Sends a Bind, `missing` bytes of which are still to come.

@@ -205,7 +205,7 @@ impl Session {
         if tag != request::COPY_DATA {
             server.copying_in = false;
             if server.owed.iter().any(|owed| matches!(owed, Expect::Execute(_))) {
-                server.owed.push_back(Expect::CopyEnd);
+                server.owe_synthetic(Expect::CopyEnd);
             }
         }
         Taken::Done

@@ -19,7 +19,7 @@ use crate::message::backend;
 /// A transaction whose server connection is gone.
 pub(super) struct LostTransaction {
     /// Set until the client has been told.
-    pub(super) untold: Option<ServerError>,
+    pub(super) untold: Option<Box<ServerError>>,
 }
 
 /// Nothing was under way: whatever the transaction did is rolled back.
@@ -65,7 +65,7 @@ impl Session {
         }
         if server.is_free() {
             if server.status() != TransactionStatus::Idle {
-                let untold = Some(NOTHING_SENT.lost(lost()).to_server_error());
+                let untold = Some(Box::new(NOTHING_SENT.lost(lost()).to_server_error()));
                 self.lost = Some(LostTransaction { untold });
             }
             return None;
@@ -129,7 +129,7 @@ impl Session {
                 self.answer_query(|out| backend::error(out, &error))
             }
             (_, untold) => {
-                let error = untold.unwrap_or_else(refusal::in_failed_transaction);
+                let error = untold.map_or_else(refusal::in_failed_transaction, |error| *error);
                 self.answer_query(|out| backend::error(out, &error))
             }
         }

@@ -8,8 +8,7 @@
 //!                settings put in force)
 //! ```
 //! A detached client holds no buffer. Everything that takes more than moving bytes (waiting for a
-//! connection, settings, rolling back) is a [`Step`], done by [`run`](Session::run) with the loop
-//! standing still.
+//! connection, settings, rolling back) is a [`Step`], done by [`serve`] with the loop standing still.
 
 mod attached;
 mod cancel;
@@ -32,13 +31,14 @@ use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
 use pool_manager::{Checkout, Parameters, ServerError, Settings, TransactionStatus};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::database::{Database, Mode};
-use crate::login::Client;
+use crate::login::{Client, Login, login};
 use crate::proxy::{Place, Proxy};
 use crate::signals::Registration;
 use crate::statement::Statement;
@@ -75,8 +75,10 @@ struct ClientState {
     database: Arc<Database>,
     mode: Mode,
     names: Names,
-    /// The settings that it wants in force.
+    /// The settings that it wants in force; changed by [`want`](Self::want).
     wanted: Arc<Settings>,
+    /// Whether a search path is among them.
+    wants_search_path: bool,
     /// Those of its startup message, which RESET goes back to.
     startup: Arc<Settings>,
     /// The reported parameters as it knows them.
@@ -87,16 +89,31 @@ struct ClientState {
     skipping: bool,
 }
 
+impl ClientState {
+    /// Has other settings wanted from now on.
+    fn want(&mut self, settings: Arc<Settings>) {
+        self.wants_search_path = settings.get("search_path").is_some();
+        self.wanted = settings;
+    }
+
+    /// The search path that is wanted, `None` for the server's own.
+    fn search_path(&self) -> Option<&str> {
+        if self.wants_search_path { self.wanted.get("search_path") } else { None }
+    }
+}
+
 /// A client's session.
 pub(crate) struct Session {
     stream: ClientStream,
     registration: Registration,
+    /// The next signal wakes the session's task.
+    is_registered: bool,
     client: ClientState,
     server: Option<Box<Attached>>,
     /// A connection whose settings are still those of somebody else.
     offered: Option<Checkout>,
     /// Why there is no connection for the message at the front of the input.
-    failure: Option<ServerError>,
+    failure: Option<Box<ServerError>>,
     /// Messages that could not be taken yet, or the begin of one.
     input: BytesMut,
     /// How much of `input` the message at its front needs.
@@ -112,6 +129,8 @@ pub(crate) struct Session {
     /// Set while the client is in a transaction whose server connection was lost.
     lost: Option<LostTransaction>,
     clock: Clock,
+    /// This moment, once somebody has looked at the clock.
+    now: Option<Instant>,
     /// Something was done since the clock was last looked at.
     was_active: bool,
     /// The client said goodbye.
@@ -119,14 +138,33 @@ pub(crate) struct Session {
     _place: Place,
 }
 
+/// Serves a client from its first byte to its end, and drops `_held` then.
+pub(crate) async fn serve(proxy: Arc<Proxy>, stream: ClientStream, _held: impl Send) {
+    // A future of its own, so that its memory is given back before the session begins; and the
+    // session's loop right here, so that little lies between the runtime and it.
+    let mut session = match Box::pin(login(&proxy, stream)).await {
+        Login::Accepted(client) => Session::new(&proxy, *client),
+        Login::Over => return,
+    };
+    drop(proxy);
+    loop {
+        match poll_fn(|cx| session.poll(cx)).await {
+            Step::Attach => Box::pin(session.attach()).await,
+            Step::Settle => Box::pin(session.settle()).await,
+            Step::End => return Box::pin(session.end()).await,
+        }
+    }
+}
+
 impl Session {
-    pub(crate) fn new(proxy: &Proxy, client: Client) -> Self {
+    fn new(proxy: &Proxy, client: Client) -> Self {
         let Client { stream, input, database, settings, parameters, registration, place } = client;
         let state = ClientState {
             number: database.new_number(),
             mode: database.mode,
             database,
             names: Names::default(),
+            wants_search_path: settings.get("search_path").is_some(),
             wanted: Arc::clone(&settings),
             startup: settings,
             told: parameters,
@@ -137,12 +175,14 @@ impl Session {
             clock: Clock::new(&proxy.options),
             stream,
             registration,
+            is_registered: false,
             client: state,
             server: None,
             offered: None,
             failure: None,
             discards_upload: false,
             was_active: false,
+            now: None,
             needed: 0,
             input,
             upload: None,
@@ -154,20 +194,12 @@ impl Session {
         }
     }
 
-    /// Serves the client to its end.
-    pub(crate) async fn run(mut self) {
-        loop {
-            match poll_fn(|cx| self.poll(cx)).await {
-                Step::Attach => Box::pin(self.attach()).await,
-                Step::Settle => Box::pin(self.settle()).await,
-                Step::End => return Box::pin(self.end()).await,
-            }
-        }
-    }
-
     /// Moves bytes until there is nothing to do, or something that is more than that.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
-        self.registration.signals.register(cx.waker());
+        self.now = None;
+        if !std::mem::replace(&mut self.is_registered, true) {
+            self.registration.signals.register(cx.waker());
+        }
         if let Some(step) = self.look_around(cx) {
             return Poll::Ready(step);
         }
@@ -181,9 +213,6 @@ impl Session {
                     Ok(taken) => progress = taken,
                     Err(step) => return Poll::Ready(step),
                 }
-            }
-            if let Some(server) = &mut self.server {
-                let _ = server.connection.poll_send(cx);
             }
             if self.poll_flush(cx).is_err() {
                 return Poll::Ready(Step::End);
@@ -207,36 +236,50 @@ impl Session {
 
     /// Signals from outside, clocks, and the cancel request under way.
     fn look_around(&mut self, cx: &mut Context<'_>) -> Option<Step> {
-        if self.registration.signals.ends() {
-            self.say_goodbye();
-            return Some(Step::End);
-        }
-        if let Some(asked_by) = self.registration.signals.take_cancels() {
-            self.cancel(asked_by);
+        if self.registration.signals.have_come() {
+            // Being woken by one took the registration away: again, before they are looked at.
+            self.registration.signals.register(cx.waker());
+            if self.registration.signals.ends() {
+                self.say_goodbye();
+                return Some(Step::End);
+            }
+            if let Some(asked_by) = self.registration.signals.take_cancels() {
+                self.cancel(asked_by);
+            }
         }
         if let Some(server) = &mut self.server
             && let Some(cancelling) = &mut server.cancelling
-            && cancelling.poll(&server.connection, cx).is_ready()
+            && cancelling.poll(&mut server.connection, cx).is_ready()
         {
             server.cancelling = None;
+            self.release_if_done();
         }
         self.look_at_clock(cx)
     }
 
-    /// Takes what the server has sent, and lets go of the connection when the client is done
-    /// with it.
+    /// Sends what is queued for the server and takes what it has sent; lets go of the connection
+    /// when the client is done with it.
     fn poll_server(&mut self, cx: &mut Context<'_>) -> Option<Step> {
-        while self.server.is_some() {
-            if self.output.len() >= HIGH_WATER {
-                // First to the client.
-                if self.poll_flush(cx).is_err() {
+        loop {
+            let server = self.server.as_deref_mut()?;
+            let blocked = server.cleared > 0 || self.output.len() >= HIGH_WATER;
+            if blocked {
+                if self.poll_relay(cx).is_err() || self.poll_flush(cx).is_err() {
                     return Some(Step::End);
                 }
-                if self.output.len() >= HIGH_WATER {
+                let server = self.server.as_deref_mut()?;
+                if server.cleared >= HIGH_WATER || self.output.len() >= HIGH_WATER {
+                    // The client first. What is queued for the server need not wait for it.
+                    let _ = server.connection.poll_send(cx);
                     return None;
                 }
             }
             let server = self.server.as_deref_mut()?;
+            match server.connection.poll_receive(cx, server.wanted) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return self.lose(error),
+                Poll::Pending => return None,
+            }
             let scanned = match server.scan(&mut self.client, &mut self.output) {
                 Ok(scanned) => scanned,
                 Err(error) => return self.lose(error),
@@ -244,25 +287,18 @@ impl Session {
             if self.poll_relay(cx).is_err() {
                 return Some(Step::End);
             }
-            let server = self.server.as_deref_mut()?;
-            let wanted = match scanned {
-                Scanned::Unsettled => return Some(Step::Settle),
-                Scanned::Ready => {
-                    self.count_unit();
-                    0
+            match scanned {
+                Scanned::More(wanted) => {
+                    self.server.as_deref_mut()?.wanted = wanted;
+                    continue;
                 }
-                Scanned::More(_) if server.cleared >= HIGH_WATER => return None,
-                Scanned::More(wanted) => wanted,
-            };
-            self.release_if_done();
-            let server = self.server.as_deref_mut()?;
-            match server.connection.poll_receive(cx, wanted) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(error)) => return self.lose(error),
-                Poll::Pending => return None,
+                Scanned::Unsettled => return Some(Step::Settle),
+                Scanned::Ready => {}
             }
+            self.server.as_deref_mut()?.wanted = 0;
+            self.count_unit();
+            self.release_if_done();
         }
-        None
     }
 
     /// Sends what is cleared to the client: straight from where it was received if nothing of ours
@@ -305,8 +341,13 @@ impl Session {
             return;
         }
         // What the client's socket did not take must not hold the connection up.
-        server.cut(0, &mut self.output);
-        self.server = None;
+        if server.cleared > 0 {
+            server.cut(0, &mut self.output);
+        }
+        let now = self.now();
+        if let Some(server) = self.server.take() {
+            server.release(now);
+        }
     }
 
     /// Takes messages from `input`; whether any was taken.
@@ -369,7 +410,10 @@ impl Session {
 
     /// Writes what waits for the client, if it may go out.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        while self.flush && !self.output.is_empty() {
+        if !self.flush {
+            return Ok(());
+        }
+        while !self.output.is_empty() {
             match Pin::new(&mut self.stream).poll_write(cx, &self.output) {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(written)) => self.output.advance(written),

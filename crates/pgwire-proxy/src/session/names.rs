@@ -40,7 +40,7 @@ impl Names {
     /// Gives a name to a statement, or with `None` takes it away.
     pub(super) fn set(&mut self, name: &[u8], statement: Option<Arc<Statement>>) -> Change {
         let before = if name.is_empty() {
-            std::mem::replace(&mut self.unnamed, statement)
+            self.set_unnamed(statement)
         } else {
             self.bytes += statement.as_ref().map_or(0, |statement| statement.size());
             let before = match statement {
@@ -53,16 +53,24 @@ impl Names {
         Change { name: name.into(), before }
     }
 
+    /// Gives a statement the empty name, or with `None` takes it away; what it was before.
+    pub(super) fn set_unnamed(
+        &mut self,
+        statement: Option<Arc<Statement>>,
+    ) -> Option<Arc<Statement>> {
+        std::mem::replace(&mut self.unnamed, statement)
+    }
+
     /// Takes a change back. Several are taken back in the reverse order.
     pub(super) fn undo(&mut self, change: Change) {
         self.set(&change.name, change.before);
     }
 
-    /// A name of this statement.
-    pub(super) fn name_of(&self, statement: &Arc<Statement>) -> Option<&[u8]> {
-        let mut names = self.named.iter();
-        let found = names.find(|(_, other)| Arc::ptr_eq(other, statement));
-        found.map(|(name, _)| &**name)
+    /// The statement that has this number, and a name of it.
+    pub(super) fn by_number(&self, number: u64) -> Option<(&[u8], &Arc<Statement>)> {
+        let named = self.named.iter().map(|(name, statement)| (&**name, statement));
+        let unnamed = self.unnamed.as_ref().map(|statement| (&b""[..], statement));
+        named.chain(unnamed).find(|(_, statement)| statement.number() == number)
     }
 
     /// Forgets the unnamed statement, as a simple query makes the server do.

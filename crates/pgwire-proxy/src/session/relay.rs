@@ -8,6 +8,7 @@ use pool_manager::{LinkError, TransactionStatus};
 
 use super::ClientState;
 use super::attached::Attached;
+use super::expect::Expect;
 use super::replies::Action;
 use crate::message::{HEADER_LEN, backend, reply};
 
@@ -35,64 +36,106 @@ impl Attached {
         client: &mut ClientState,
         output: &mut BytesMut,
     ) -> Result<Scanned, LinkError> {
+        if self.passing > 0 && !self.pass() {
+            return Ok(Scanned::More(0));
+        }
         loop {
-            if self.passing > 0 {
-                let there = self.connection.received().len() - self.cleared;
-                let passed = self.passing.min(there);
-                self.cleared += passed;
-                self.passing -= passed;
-                if self.passing > 0 {
-                    return Ok(Scanned::More(0));
-                }
-            }
             let at = self.cleared;
             let Some((tag, len)) = self.connection.header_at(at)? else {
                 return Ok(Scanned::More(at + HEADER_LEN));
             };
             let total = HEADER_LEN + len;
             let there = self.connection.received().len() - at;
-            let streams = total > STREAMED && is_streamed(tag);
-            let looked_at = if streams { HEADER_LEN } else { total.min(MAX_LOOKED_INTO) };
-            if there < looked_at {
-                return Ok(Scanned::More(at + looked_at));
-            }
-            if !streams && total > MAX_LOOKED_INTO && tag != reply::ERROR_RESPONSE {
-                return Err(self.connection.out_of_step());
-            }
-            match tag {
-                reply::ERROR_RESPONSE | reply::READY_FOR_QUERY | reply::PARAMETER_STATUS => {
-                    self.connection.note_at(at, tag, looked_at - HEADER_LEN)?;
-                }
-                _ => {}
-            }
-            if tag == reply::READY_FOR_QUERY {
-                match self.ready(client, output)? {
+            if there < total || total > MAX_LOOKED_INTO {
+                match self.large(tag, total, there, client)? {
                     Some(scanned) => return Ok(scanned),
                     None => continue,
                 }
             }
-            let body = at + HEADER_LEN..at + looked_at;
-            match self.step(tag, body, client)? {
-                Action::Forward => {
-                    self.cleared += total.min(there);
-                    self.passing = total.saturating_sub(there);
-                }
-                Action::Swallow => {
-                    if there < total {
-                        return Err(self.connection.out_of_step());
+            match tag {
+                reply::DATA_ROW | reply::COPY_DATA if self.takes_rows() => self.cleared += total,
+                reply::READY_FOR_QUERY => {
+                    self.connection.note_at(at, tag, len)?;
+                    if let Some(scanned) = self.ready(client, output)? {
+                        return Ok(scanned);
                     }
-                    self.cut(total, output);
                 }
-                Action::Replace(bytes) => {
-                    if there < total {
-                        return Err(self.connection.out_of_step());
-                    }
-                    self.cut(total, output);
-                    output.extend_from_slice(&bytes);
+                _ => {
+                    self.message(tag, len, client, output)?;
+                    self.synthesise(output);
                 }
             }
-            self.synthesise(output);
         }
+    }
+
+    /// Takes a message that stands at `cleared` whole.
+    fn message(
+        &mut self,
+        tag: u8,
+        len: usize,
+        client: &mut ClientState,
+        output: &mut BytesMut,
+    ) -> Result<(), LinkError> {
+        if matches!(tag, reply::ERROR_RESPONSE | reply::PARAMETER_STATUS) {
+            self.connection.note_at(self.cleared, tag, len)?;
+        }
+        let total = HEADER_LEN + len;
+        let body = self.cleared + HEADER_LEN..self.cleared + total;
+        match self.step(tag, body, client)? {
+            Action::Forward => self.cleared += total,
+            Action::Swallow => self.cut(total, output),
+            Action::Replace(bytes) => {
+                self.cut(total, output);
+                output.extend_from_slice(&bytes);
+            }
+        }
+        Ok(())
+    }
+
+    /// A message of which not all is there, or that is larger than is ever waited for: it passes
+    /// on as it comes if nobody has to look into it. `None`: look at what comes behind it.
+    #[cold]
+    fn large(
+        &mut self,
+        tag: u8,
+        total: usize,
+        there: usize,
+        client: &mut ClientState,
+    ) -> Result<Option<Scanned>, LinkError> {
+        let streams = is_streamed(tag) && total > STREAMED;
+        let is_error = tag == reply::ERROR_RESPONSE;
+        let looked_at = if streams { HEADER_LEN } else { total.min(MAX_LOOKED_INTO) };
+        if there < looked_at {
+            return Ok(Some(Scanned::More(self.cleared + looked_at)));
+        }
+        if !streams && !is_error {
+            // Of these none is ever that long.
+            return Err(self.connection.out_of_step());
+        }
+        if is_error {
+            self.connection.note_at(self.cleared, tag, looked_at - HEADER_LEN)?;
+        }
+        let body = self.cleared + HEADER_LEN..self.cleared + looked_at;
+        if self.step(tag, body, client)? != Action::Forward {
+            // Nothing that is ours, or to be replaced, is that long.
+            return Err(self.connection.out_of_step());
+        }
+        self.passing = total;
+        Ok(if self.pass() { None } else { Some(Scanned::More(0)) })
+    }
+
+    /// Clears what has come of a large message; whether that was all of it.
+    fn pass(&mut self) -> bool {
+        let there = self.connection.received().len() - self.cleared;
+        let passed = self.passing.min(there);
+        self.cleared += passed;
+        self.passing -= passed;
+        self.passing == 0
+    }
+
+    /// Whether rows belong to the statement whose replies come now, and it is the client's.
+    fn takes_rows(&self) -> bool {
+        matches!(self.owed.front(), Some(Expect::Query(..) | Expect::Execute(_)))
     }
 
     /// Moves what is cleared to `output` and lets go of the `len` bytes behind it.

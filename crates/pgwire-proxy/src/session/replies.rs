@@ -96,6 +96,7 @@ impl Attached {
                 return Ok(Action::Forward);
             }
             (reply::BIND_COMPLETE, Some(Expect::Bind(_)))
+            | (reply::PARSE_COMPLETE, Some(Expect::ParseUnnamed(_)))
             | (reply::CLOSE_COMPLETE, Some(Expect::ClosePortal))
             | (
                 reply::ROW_DESCRIPTION | reply::NO_DATA,
@@ -134,11 +135,16 @@ impl Attached {
         Ok(action)
     }
 
+    /// A statement is prepared under a name.
     fn parsed(&mut self, parsing: Parsing) -> Action {
         if let Some(name) = parsing.server_name {
             let number = parsing.statement.number();
             self.parsing.retain(|(_, other)| *other != name);
-            self.connection.keep_statement(number, name);
+            if parsing.private {
+                self.private.push((number, name));
+            } else {
+                self.connection.keep_statement(number, name);
+            }
         }
         if parsing.shown { Action::Forward } else { Action::Swallow }
     }
@@ -163,7 +169,7 @@ impl Attached {
                 self.unnamed = None;
                 self.connection.forget_statements();
                 if ending.effect == Effect::DiscardsAll {
-                    client.wanted = Arc::clone(&client.startup);
+                    client.want(Arc::clone(&client.startup));
                 }
             }
         }
@@ -252,14 +258,15 @@ impl Attached {
         match failed {
             Expect::Refused(_) if error.code == SqlState::IN_FAILED_TRANSACTION => Action::Forward,
             Expect::Refused(told) => replaced(&told),
-            Expect::Parse(mut parsing) => {
+            Expect::ParseUnnamed(_) => {
+                // The server drops the one before it comes to the text.
+                self.unnamed = None;
+                client.names.set_unnamed(None);
+                Action::Forward
+            }
+            Expect::Parse(parsing) => {
                 let name = parsing.change.as_ref().map(|change| change.name.clone());
-                let unnamed = std::mem::take(&mut parsing.unnamed);
                 self.undo_parse(*parsing, client);
-                if unnamed {
-                    self.unnamed = None;
-                    client.names.forget_unnamed();
-                }
                 match name {
                     Some(name) if error.code == SqlState::DUPLICATE_PREPARED_STATEMENT => {
                         renamed(error, &name)
@@ -267,12 +274,12 @@ impl Attached {
                     _ => Action::Forward,
                 }
             }
-            Expect::Bind(Some(statement)) | Expect::DescribeStatement(Some(statement)) => {
-                self.check_stale(&statement, &error, client);
-                match client.names.name_of(&statement) {
-                    Some(name) => renamed(error, name),
-                    None => Action::Forward,
-                }
+            Expect::Bind(Some(number)) | Expect::DescribeStatement(Some(number)) => {
+                let Some((name, statement)) = client.names.by_number(number) else {
+                    return Action::Forward;
+                };
+                self.check_stale(statement, &error, client);
+                renamed(error, name)
             }
             _ => Action::Forward,
         }
@@ -286,9 +293,8 @@ impl Attached {
         if let Some(change) = parsing.change {
             client.names.undo(change);
         }
-        if parsing.unnamed {
-            self.unnamed = None;
-        }
+        // One of ours may have been the unnamed one.
+        self.unnamed = None;
     }
 
     /// The server has skipped everything up to the next Sync, and so what was to come of it.
@@ -305,10 +311,14 @@ impl Attached {
         for owed in skipped.into_iter().rev() {
             match owed {
                 Expect::Parse(parsing) => self.undo_parse(*parsing, client),
+                Expect::ParseUnnamed(before) => {
+                    self.unnamed = None;
+                    client.names.set_unnamed(before);
+                }
+                Expect::CopyEnd => self.synthetic -= 1,
                 Expect::Synthetic(synthetic) => {
-                    if let Some(change) = synthetic.change {
-                        client.names.undo(change);
-                    }
+                    self.synthetic -= 1;
+                    client.names.undo(synthetic.change);
                 }
                 // Not closed: another time.
                 Expect::CloseOwn(name) => self.connection.close_statement_later(name.into()),
@@ -342,7 +352,7 @@ impl Attached {
 
     /// Answers of ours whose turn has come.
     pub(super) fn synthesise(&mut self, output: &mut BytesMut) {
-        loop {
+        while self.synthetic > 0 {
             match self.owed.front() {
                 Some(Expect::Synthetic(synthetic)) => {
                     let tag = synthetic.tag;
@@ -353,6 +363,7 @@ impl Attached {
                 _ => return,
             }
             self.owed.pop_front();
+            self.synthetic -= 1;
         }
     }
 

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use pool_manager::classify::{
-    Classification, Deallocated, StatementKind, TransactionControl, deallocated,
+    Classification, Deallocated, SettingsEffect, StatementKind, TransactionControl, deallocated,
 };
 use pool_manager::{STATEMENT_PREFIX, ServerError, SqlState, TransactionStatus};
 
@@ -113,7 +113,7 @@ impl Session {
         }
         let client = &mut self.client;
         client.names.clear();
-        client.wanted = Arc::clone(&client.startup);
+        client.want(Arc::clone(&client.startup));
         let told = client.database.known_greeting(&client.startup);
         let told = told.unwrap_or_else(|| Arc::clone(&client.told));
         let before = std::mem::replace(&mut client.told, Arc::clone(&told));
@@ -166,6 +166,12 @@ pub(super) fn run(
         server.will_roll_back();
     }
     Ending { tag: class.expected_tag, effect }
+}
+
+/// Whether [`run`] looks at the text of such a statement.
+pub(super) fn matters(class: &Classification) -> bool {
+    class.settings != SettingsEffect::None
+        || matches!(class.kind, StatementKind::Deallocate | StatementKind::Discard)
 }
 
 /// What a statement does to our books when it succeeds.

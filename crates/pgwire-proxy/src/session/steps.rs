@@ -27,9 +27,12 @@ impl Session {
     /// The server connection, if the client has one or can have one at once.
     pub(super) fn attached(&mut self) -> Option<&mut Attached> {
         if self.server.is_none() && self.lost.is_none() && self.client.mode != Mode::Session {
-            let connection = self.client.database.pool.try_checkout()?;
+            let now = self.now();
+            let connection = self.client.database.pool.try_checkout(now)?;
             if connection.has_settings(&self.client.wanted) {
-                self.server = Some(Box::new(Attached::new(connection)));
+                let mut server = Attached::new(connection);
+                server.busy_since = now;
+                self.server = Some(server);
             } else {
                 self.offered = Some(connection);
             }
@@ -57,7 +60,8 @@ impl Session {
         {
             return self.fail(error.to_server_error());
         }
-        let mut server = Box::new(Attached::new(connection));
+        let mut server = Attached::new(connection);
+        server.busy_since = Instant::now();
         if self.client.mode == Mode::Session {
             if server.connection.dedicate() {
                 server.own_query("DEALLOCATE ALL", OwnQuery::MustSucceed);
@@ -79,7 +83,7 @@ impl Session {
     fn fail(&mut self, mut error: ServerError) {
         // It ends a statement, not the client's session.
         error.severity = "ERROR".to_owned();
-        self.failure = Some(error);
+        self.failure = Some(Box::new(error));
     }
 
     /// Waits in the pool's queue; `None` when the client has gone meanwhile.
@@ -127,7 +131,7 @@ impl Session {
             let all = startup.chain(captured.iter());
             let all = all.map(|(name, value)| (name.to_owned(), value.to_owned()));
             let wanted = client.database.share_settings(Settings::accepted(all));
-            client.wanted = Arc::clone(&wanted);
+            client.want(Arc::clone(&wanted));
             if connection.has_settings(&wanted) {
                 return Ok(());
             }
@@ -153,14 +157,19 @@ impl Session {
             && !server.is_free()
             && server.cancelling.is_none()
         {
-            server.cancelling = Some(Cancelling::start(&server.connection, asked_by));
+            server.cancelling = Some(Cancelling::start(&mut server.connection, asked_by));
         }
+    }
+
+    /// This moment; one look at the clock serves everything that is done between two waits.
+    pub(super) fn now(&mut self) -> Instant {
+        *self.now.get_or_insert_with(Instant::now)
     }
 
     /// Counts what has just ended.
     pub(super) fn count_unit(&mut self) {
+        let now = self.now();
         if let Some(server) = self.server.as_deref_mut() {
-            let now = Instant::now();
             let took = now.saturating_duration_since(server.busy_since);
             server.connection.count_query(took, server.failed);
             server.failed = false;
@@ -171,7 +180,7 @@ impl Session {
 
     /// The end: a transaction that is open is rolled back, what runs is cancelled by letting go of
     /// its connection, and the last words go out.
-    pub(super) async fn end(mut self) {
+    pub(super) async fn end(&mut self) {
         if let Some(mut server) = self.server.take() {
             let idles = server.is_free() && server.connection.is_at_rest();
             if idles && server.status() != TransactionStatus::Idle {

@@ -15,6 +15,7 @@ mod functions;
 mod lexemes;
 mod mask;
 mod need;
+mod plain;
 mod query;
 mod settings;
 mod statement;
@@ -188,6 +189,28 @@ pub enum TransactionControl {
 /// Judges `sql`; `session_safe_functions` are the user's functions that leave a session as it was.
 #[must_use]
 pub fn classify(sql: &str, session_safe_functions: &SafeFunctions) -> Classification {
+    plain::classify(sql.as_bytes()).unwrap_or_else(|| classify_in_full(sql, session_safe_functions))
+}
+
+/// The same for a text in whatever encoding a client may have. What is not UTF-8 is neither clean
+/// nor read-only, since where a string ends is not certain in all of them.
+#[must_use]
+pub fn classify_bytes(sql: &[u8], session_safe_functions: &SafeFunctions) -> Classification {
+    if let Some(plain) = plain::classify(sql) {
+        return plain;
+    }
+    match std::str::from_utf8(sql) {
+        Ok(sql) => classify_in_full(sql, session_safe_functions),
+        Err(_) => Classification {
+            clean: false,
+            neutral: false,
+            read_only: false,
+            ..classify_in_full(&String::from_utf8_lossy(sql), session_safe_functions)
+        },
+    }
+}
+
+fn classify_in_full(sql: &str, session_safe_functions: &SafeFunctions) -> Classification {
     let mut lexemes = Lexemes::new(sql);
     let mut text = Classification {
         statements: 0,

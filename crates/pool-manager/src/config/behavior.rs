@@ -26,6 +26,8 @@ pub struct BehaviorConfig {
     /// Prepared statements kept on each connection; 0 = off.
     #[schemars(range(min = 0, max = 100_000))]
     pub statement_cache_size: u32,
+    /// Keep unnamed statements of the proxy's clients prepared when they come again.
+    pub cache_unnamed: bool,
     /// Longest run time of a statement that names no timeout of its own; 0 = no limit.
     pub query_timeout: GoDuration,
     /// Functions outside pg_catalog known to leave the session as it is, such as app.total.
@@ -68,6 +70,7 @@ impl Default for BehaviorConfig {
             reset_on_return: ResetOnReturn::default(),
             lazy_connect: false,
             statement_cache_size: 100,
+            cache_unnamed: true,
             query_timeout: GoDuration::from_secs(30),
             session_safe_functions: Vec::new(),
         }

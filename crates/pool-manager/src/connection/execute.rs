@@ -170,6 +170,7 @@ impl ServerConnection {
     ) -> Result<Outcome, ExecuteError> {
         let Some(limit) = limit else { return self.execute(what, sink).await };
         let (target, cancelling) = (self.cancel.clone(), Arc::clone(&self.cancelling));
+        self.was_cancelled = true;
         let result = {
             let mut run = pin!(self.execute(what, sink));
             match select(run.as_mut(), pin!(sleep(limit))).await {

@@ -15,6 +15,7 @@ mod tag;
 mod tracked;
 mod transaction;
 
+use std::any::Any;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -55,6 +56,8 @@ pub struct ServerConnection {
     /// A cancel request may be on its way and would hit whatever runs when it arrives. Shared with
     /// the future that sends it, which may be dropped half-way.
     cancelling: Arc<AtomicBool>,
+    /// One may ever have been sent; while none can, `cancelling` need not be looked at.
+    was_cancelled: bool,
     process_id: i32,
     statements: StatementCache,
     /// Names of statements to be closed with the next Parse.
@@ -73,6 +76,8 @@ pub struct ServerConnection {
     sequences: SequenceUse,
     expires: Option<Instant>,
     idle_since: Instant,
+    /// What whoever has the connection needs only then, kept for the next one.
+    workspace: Option<Box<dyn Any + Send>>,
     /// The pool's true bound: given back when the server is known to be gone.
     _slot: OwnedSemaphorePermit,
 }
@@ -90,6 +95,7 @@ impl ServerConnection {
             link,
             cancel: connected.cancel,
             cancelling: Arc::default(),
+            was_cancelled: false,
             process_id: connected.process_id,
             statements: StatementCache::new(options.statement_cache_size),
             stale_names: Vec::new(),
@@ -101,6 +107,7 @@ impl ServerConnection {
             sequences: SequenceUse::None,
             expires: options.expires,
             idle_since: Instant::now(),
+            workspace: None,
             _slot: slot,
         }
     }
@@ -117,7 +124,7 @@ impl ServerConnection {
 
     /// Whether nothing is under way on it, nor to it.
     pub(crate) fn at_rest(&self) -> bool {
-        self.link.at_rest() && !self.cancelling.load(Ordering::Relaxed)
+        self.link.at_rest() && !(self.was_cancelled && self.cancelling.load(Ordering::Relaxed))
     }
 
     /// Whether the next caller may have it: nothing under way, no transaction open.
@@ -126,7 +133,7 @@ impl ServerConnection {
     }
 
     /// Whether something may have changed the session for the next caller.
-    pub(crate) fn is_dirty(&self) -> bool {
+    pub fn is_dirty(&self) -> bool {
         self.dirty
     }
 

@@ -3,6 +3,7 @@
 //! noted here, from what is known of each statement before it is sent; whether the connection can
 //! be given back is then decided as for everybody else.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
@@ -180,6 +181,11 @@ impl ServerConnection {
         self.statements.name_of(number)
     }
 
+    /// The same, and where messages that name it are put.
+    pub fn statement_and_outgoing(&mut self, number: u64) -> Option<(&str, &mut BytesMut)> {
+        Some((self.statements.name_of(number)?, self.link.outgoing()))
+    }
+
     /// A name that this session has not used yet.
     pub fn new_statement_name(&mut self) -> String {
         self.statements.next_name()
@@ -216,6 +222,11 @@ impl ServerConnection {
         self.stale_names.pop().or_else(|| self.statements.evict_surplus())
     }
 
+    /// A place for what a relay needs only while it has a connection: whoever comes next finds it.
+    pub fn workspace(&mut self) -> &mut Option<Box<dyn Any + Send>> {
+        &mut self.workspace
+    }
+
     /// How to cancel what runs here.
     pub fn cancel_target(&self) -> CancelTarget {
         self.cancel.clone()
@@ -223,7 +234,8 @@ impl ServerConnection {
 
     /// Notes that a cancel request may be under way, or that its end was seen. Until then the
     /// connection is not at rest: a late request would hit whoever comes next.
-    pub fn set_cancelling(&self, under_way: bool) {
+    pub fn set_cancelling(&mut self, under_way: bool) {
+        self.was_cancelled = true;
         self.cancelling.store(under_way, Ordering::Relaxed);
     }
 

@@ -63,6 +63,7 @@ pub(crate) struct Link<S> {
     ended_by_server: bool,
     status: TransactionStatus,
     parameters: Arc<Parameters>,
+    standard_strings: bool,
     parameter_changes: u64,
     last_fatal: Option<Box<ServerError>>,
     max_message: usize,
@@ -83,6 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             dead: false,
             ended_by_server: false,
             status: TransactionStatus::Idle,
+            standard_strings: says_standard_strings(&parameters),
             parameters: Arc::new(parameters),
             parameter_changes: 0,
             last_fatal: None,
@@ -97,7 +99,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
 
     /// Whether strings mean to the server what our tokeniser takes them for.
     pub(crate) fn has_standard_strings(&self) -> bool {
-        self.parameters.get("standard_conforming_strings").is_none_or(|value| value == "on")
+        self.standard_strings
     }
 
     /// What the session has reported about itself.
@@ -326,6 +328,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                 {
                     let parameters = Arc::make_mut(&mut self.parameters);
                     parameters.insert(name.into_owned(), value.into_owned());
+                    self.standard_strings = says_standard_strings(parameters);
                     self.parameter_changes += 1;
                 }
                 if len > MAX_PARAMETER || self.parameters.len() > MAX_PARAMETERS {
@@ -420,6 +423,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         }
         read
     }
+}
+
+fn says_standard_strings(parameters: &Parameters) -> bool {
+    parameters.get("standard_conforming_strings").is_none_or(|value| value == "on")
 }
 
 #[cfg(test)]

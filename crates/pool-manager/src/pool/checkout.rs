@@ -8,6 +8,7 @@
 //! ```
 
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::Pool;
@@ -19,13 +20,19 @@ use crate::connection::{ServerConnection, close};
 /// A connection checked out of a pool. Dropping it, at any moment, is safe: a connection in
 /// doubt is closed, and its place is free again when the server is done with it.
 pub struct Checkout {
-    /// `Some` until dropped. The box is a pointer move between bb8's slot and here.
-    connection: Option<Box<ServerConnection>>,
-    slot: Option<PooledSlot>,
-    permits: Option<Permits>,
+    /// `Some` until dropped.
+    taken: Option<Taken>,
     pool: Pool,
     /// Counted as acquired, and so to be counted as released.
     counted: bool,
+}
+
+/// A connection, its place in bb8, and the right to it.
+struct Taken {
+    /// The box is a pointer move between the idle connections and here.
+    connection: Box<ServerConnection>,
+    slot: PooledSlot,
+    permits: Permits,
 }
 
 impl Checkout {
@@ -35,8 +42,7 @@ impl Checkout {
         permits: Permits,
         pool: Pool,
     ) -> Self {
-        let (connection, slot, permits) = (Some(connection), Some(slot), Some(permits));
-        Self { connection, slot, permits, pool, counted: false }
+        Self { taken: Some(Taken { connection, slot, permits }), pool, counted: false }
     }
 
     /// Notes that a caller got it, `took` after asking for it. One that was opened for a caller
@@ -56,6 +62,20 @@ impl Checkout {
     pub(crate) fn pool(&self) -> &Pool {
         &self.pool
     }
+
+    /// Gives it back at this moment; what dropping it does, without another look at the clock.
+    pub fn give_back(mut self, now: Instant) {
+        self.go_back(|| now);
+    }
+
+    fn go_back(&mut self, now: impl FnOnce() -> Instant) {
+        if let Some(taken) = self.taken.take() {
+            if self.counted {
+                self.pool.counters().released();
+            }
+            self.pool.take_back(taken, now());
+        }
+    }
 }
 
 impl Deref for Checkout {
@@ -63,41 +83,30 @@ impl Deref for Checkout {
 
     #[allow(clippy::expect_used, reason = "present from `new` to `drop`")]
     fn deref(&self) -> &ServerConnection {
-        self.connection.as_ref().expect("a checkout holds a connection until it is dropped")
+        let taken = self.taken.as_ref();
+        &taken.expect("a checkout holds a connection until it is dropped").connection
     }
 }
 
 impl DerefMut for Checkout {
     #[allow(clippy::expect_used, reason = "present from `new` to `drop`")]
     fn deref_mut(&mut self) -> &mut ServerConnection {
-        self.connection.as_mut().expect("a checkout holds a connection until it is dropped")
+        let taken = self.taken.as_mut();
+        &mut taken.expect("a checkout holds a connection until it is dropped").connection
     }
 }
 
 impl Drop for Checkout {
     fn drop(&mut self) {
-        let (Some(connection), Some(slot), Some(permits)) =
-            (self.connection.take(), self.slot.take(), self.permits.take())
-        else {
-            return;
-        };
-        if self.counted {
-            self.pool.counters().released();
-        }
-        self.pool.take_back(connection, slot, permits);
+        self.go_back(Instant::now);
     }
 }
 
 impl Pool {
     /// Decides what becomes of a connection that was let go.
-    pub(super) fn take_back(
-        &self,
-        connection: Box<ServerConnection>,
-        slot: PooledSlot,
-        permits: Permits,
-    ) {
-        let now = Instant::now();
-        let closing = *self.0.closing.borrow();
+    fn take_back(&self, taken: Taken, now: Instant) {
+        let Taken { connection, slot, permits } = taken;
+        let closing = self.0.is_closing.load(Ordering::Relaxed);
         if closing
             || !connection.is_quiet()
             || connection.is_tainted()
@@ -108,7 +117,7 @@ impl Pool {
             let pool = self.clone();
             self.0.runtime.spawn(pool.reset(connection, slot, permits));
         } else {
-            self.0.idle.put(connection, slot, now);
+            self.0.idle.give_back(connection, slot, now);
             drop(permits);
         }
     }
@@ -128,7 +137,7 @@ impl Pool {
         permits: Permits,
     ) {
         if connection.reset().await {
-            self.0.idle.put(connection, slot, Instant::now());
+            self.0.idle.give_back(connection, slot, Instant::now());
             drop(permits);
         } else {
             self.discard(connection, slot, permits);

@@ -19,6 +19,7 @@ mod slot;
 mod stats;
 
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -26,7 +27,7 @@ use lru::LruCache;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
-use crate::classify::{Classification, SafeFunctions, classify};
+use crate::classify::{Classification, SafeFunctions, classify, classify_bytes};
 use crate::config::{BehaviorConfig, PoolConfig};
 use crate::connect::{Connector, Housekeeping};
 use crate::error::Error;
@@ -76,7 +77,10 @@ struct Shared {
     safe_functions: SafeFunctions,
     classifications: Mutex<LruCache<Box<str>, Arc<Classification>>>,
     counters: Counters,
+    /// Tells the pool's tasks that it is being closed.
     closing: watch::Sender<bool>,
+    /// The same, for those who look at it all the time.
+    is_closing: AtomicBool,
     runtime: Handle,
 }
 
@@ -104,6 +108,7 @@ impl Pool {
             classifications: Mutex::new(LruCache::new(CLASSIFICATIONS)),
             counters: Counters::default(),
             closing,
+            is_closing: AtomicBool::new(false),
             runtime: Handle::current(),
             options,
         }));
@@ -138,20 +143,20 @@ impl Pool {
     /// What kind of statement this is; remembered by text.
     pub(crate) fn classify(&self, sql: &str) -> Arc<Classification> {
         if sql.len() > MAX_CLASSIFIED_TEXT {
-            return Arc::new(self.judge(sql));
+            return Arc::new(classify(sql, &self.0.safe_functions));
         }
         let lock = || self.0.classifications.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(class) = lock().get(sql) {
             return Arc::clone(class);
         }
-        let class = Arc::new(self.judge(sql));
+        let class = Arc::new(classify(sql, &self.0.safe_functions));
         lock().put(sql.into(), Arc::clone(&class));
         class
     }
 
-    /// The same, judged anew.
-    pub(crate) fn judge(&self, sql: &str) -> Classification {
-        classify(sql, &self.0.safe_functions)
+    /// The same, judged anew, for a text in any encoding.
+    pub(crate) fn judge(&self, sql: &[u8]) -> Classification {
+        classify_bytes(sql, &self.0.safe_functions)
     }
 
     /// A connection for one statement, in order of arrival, within `acquire_timeout`.
@@ -166,11 +171,11 @@ impl Pool {
 
     /// A connection that is idle right now, if nobody waits for one: what [`acquire`](Self::acquire)
     /// would give at once, without its detours.
-    pub(crate) fn try_acquire(&self) -> Option<Checkout> {
-        if *self.0.closing.borrow() {
+    pub(crate) fn try_acquire(&self, now: Instant) -> Option<Checkout> {
+        if self.0.is_closing.load(Ordering::Relaxed) || self.0.idle.count() == 0 {
             return None;
         }
-        let checkout = self.find_idle(self.0.admission.try_enter()?)?;
+        let checkout = self.find_idle(self.0.admission.try_enter()?, now)?;
         Some(checkout.hand_out(Duration::ZERO))
     }
 
@@ -180,7 +185,7 @@ impl Pool {
     }
 
     async fn checkout(&self, hold: bool) -> Result<Checkout, Error> {
-        if *self.0.closing.borrow() {
+        if self.0.is_closing.load(Ordering::Relaxed) {
             return Err(Error::Closed(Arc::clone(&self.0.name)));
         }
         let started = Instant::now();
@@ -208,6 +213,7 @@ impl Pool {
     /// Refuses new callers, lets those inside finish within `limit`, and closes every
     /// connection.
     pub(crate) async fn close(&self, limit: Duration) {
+        self.0.is_closing.store(true, Ordering::Relaxed);
         self.0.closing.send_replace(true);
         self.drain(limit).await;
     }

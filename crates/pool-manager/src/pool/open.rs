@@ -51,13 +51,9 @@ impl Pool {
     }
 
     /// An idle connection that is certainly usable, without waiting for anything.
-    pub(super) fn find_idle(&self, permits: Permits) -> Option<Checkout> {
-        if self.0.idle.count() == 0 {
-            return None;
-        }
-        let (slot, connection) = self.0.idle.take().now_or_never()??;
-        let mut connection = connection?;
-        let fresh = connection.idle_for(Instant::now()) < PROBE_AFTER;
+    pub(super) fn find_idle(&self, permits: Permits, now: Instant) -> Option<Checkout> {
+        let (slot, mut connection) = self.0.idle.try_take()?;
+        let fresh = connection.idle_for(now) < PROBE_AFTER;
         if fresh || connection.probe().now_or_never() == Some(true) {
             return Some(Checkout::new(connection, slot, permits, self.clone()));
         }

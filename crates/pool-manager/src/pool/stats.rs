@@ -99,7 +99,9 @@ impl Drop for Constructing<'_> {
 impl Counters {
     pub(super) fn acquired(&self, took: Duration) {
         self.acquired.fetch_add(1, Ordering::Relaxed);
-        self.acquire_nanos.fetch_add(nanos(took), Ordering::Relaxed);
+        if !took.is_zero() {
+            self.acquire_nanos.fetch_add(nanos(took), Ordering::Relaxed);
+        }
     }
 
     pub(super) fn released(&self) {

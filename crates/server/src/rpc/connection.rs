@@ -17,6 +17,7 @@ use goridge_framing::{FrameError, RpcDecoder};
 use pool_manager::Owner;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::dispatch::answer;
 use super::service::Service;
@@ -71,8 +72,9 @@ impl Socket {
     }
 }
 
-/// Serves one client until it goes away or breaks the protocol.
-pub async fn serve_client(service: Arc<Service>, socket: Accepted) {
+/// Serves one client until it goes away or breaks the protocol. `_place` is its place among those
+/// that may be connected.
+pub async fn serve_client(service: Arc<Service>, socket: Accepted, _place: OwnedSemaphorePermit) {
     let socket = match socket {
         Accepted::Tcp(stream) => Socket::Tcp(stream),
         Accepted::Unix(stream) => Socket::Unix(stream),
