@@ -8,7 +8,8 @@ use rr_pgpool::config::Config;
 use rr_pgpool::rpc::Service;
 use rr_pgpool::serve::{ServeError, Server};
 use serde_json::{Value, json};
-use test_support::RpcClient;
+use test_support::postgres::{PASSWORD, ROLE};
+use test_support::{RpcClient, WireClient, WireError};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{oneshot, watch};
 
@@ -49,6 +50,7 @@ fn lay_over(base: &mut Value, more: &Value) {
 /// A running server.
 pub struct TestServer {
     address: String,
+    proxy_address: String,
     service: Arc<Service>,
     /// How many stops it was told: the first drains, the second ends at once.
     stops: watch::Sender<u8>,
@@ -77,7 +79,8 @@ impl TestServer {
             runtime(threads).block_on(async move {
                 match Server::start(&config).await {
                     Ok(server) => {
-                        let _ = tell.send(Ok((server.address(), Arc::clone(server.service()))));
+                        let addresses = (server.address(), server.proxy_address());
+                        let _ = tell.send(Ok((addresses, Arc::clone(server.service()))));
                         server.run(told(stopped.clone(), 1), told(stopped, 2)).await;
                     }
                     Err(error) => {
@@ -86,15 +89,22 @@ impl TestServer {
                 }
             });
         });
-        let (address, service) = started.await.expect("the server's thread lives")?;
-        let address = address.unwrap_or_default();
-        Ok(Self { address, service, stops, thread: Some(thread) })
+        let (addresses, service) = started.await.expect("the server's thread lives")?;
+        let address = addresses.0.unwrap_or_default();
+        let proxy_address = addresses.1.unwrap_or_default();
+        Ok(Self { address, proxy_address, service, stops, thread: Some(thread) })
     }
 
     /// Where RPC clients connect.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Where PostgreSQL clients connect.
+    #[must_use]
+    pub fn proxy_address(&self) -> &str {
+        &self.proxy_address
     }
 
     /// How many RPC clients the server sees.
@@ -111,6 +121,27 @@ impl TestServer {
         RpcClient::connect(&self.address)
             .await
             .unwrap_or_else(|error| panic!("{}: {error}", self.address))
+    }
+
+    /// A new PostgreSQL client of the primary database, logged in.
+    ///
+    /// # Panics
+    /// When it is not let in.
+    #[track_caller]
+    pub fn wire(&self) -> impl Future<Output = WireClient> {
+        let caller = std::panic::Location::caller();
+        async move {
+            let client = self.wire_with(&[]).await;
+            client.unwrap_or_else(|error| panic!("{caller}: {error}"))
+        }
+    }
+
+    /// The same with more parameters in the startup message; they replace those of the same name.
+    pub async fn wire_with(&self, more: &[(&str, &str)]) -> Result<WireClient, WireError> {
+        let usual = [("user", ROLE), ("database", "primary")];
+        let usual = usual.iter().filter(|(name, _)| more.iter().all(|other| other.0 != *name));
+        let parameters: Vec<_> = usual.chain(more).copied().collect();
+        WireClient::login(&self.proxy_address, PASSWORD, &parameters).await
     }
 
     /// Says stop, once more each time, as a signal does.

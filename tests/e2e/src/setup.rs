@@ -2,7 +2,7 @@
 //! it. It never shares either with another test.
 
 use serde_json::{Value, json};
-use test_support::{RpcClient, TestCluster, TestDatabase};
+use test_support::{RpcClient, TestCluster, TestDatabase, WireClient};
 
 use crate::TestServer;
 
@@ -35,6 +35,12 @@ impl Setup {
     /// A server and one RPC connection to it.
     pub async fn client(&self) -> RpcClient {
         self.server.client().await
+    }
+
+    /// A PostgreSQL client of it.
+    #[track_caller]
+    pub fn wire(&self) -> impl Future<Output = WireClient> {
+        self.server.wire()
     }
 
     /// How many backends of the database satisfy `filter`, as in [`TestDatabase::count_backends`].

@@ -1,4 +1,4 @@
-//! What the tests stand on: a real PostgreSQL, a faulty TCP link, a goridge client, seeds and
+//! What the tests stand on: a real PostgreSQL, a faulty TCP link, clients of both doors, seeds and
 //! certificates. It never tests anything by itself, and no shipped crate depends on it.
 //!
 //! Everything here panics when it cannot do its work: a test that has no server to run against
@@ -10,9 +10,11 @@ pub mod link;
 pub mod postgres;
 pub mod rpc;
 pub mod seed;
+pub mod wire;
 
 pub use certs::{CertFiles, TestCa};
 pub use link::{Direction, FaultyLink, LinkBuilder, LinkCounters};
 pub use postgres::{Auth, ClusterBuilder, StopMode, TestCluster, TestDatabase};
 pub use rpc::{RpcClient, RpcFault, RpcFrame};
 pub use seed::Seed;
+pub use wire::{Reply, WireClient, WireError, WireFault};

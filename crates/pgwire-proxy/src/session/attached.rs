@@ -12,6 +12,7 @@ use pool_manager::classify::{
 use pool_manager::{Checkout, SettingsQuestion, TransactionStatus};
 
 use super::cancel::Cancelling;
+use super::copy::CopyIn;
 use super::expect::{Expect, OwnQuery};
 use super::unit::Unit;
 use crate::message::frontend;
@@ -33,18 +34,15 @@ pub(super) struct Attached {
     /// The number of the unnamed statement that the server has.
     pub(super) unnamed: Option<u64>,
     pub(super) portals: Portals,
-    /// Statements whose ParseComplete is to come, with their names: usable by later messages of
-    /// the same batch, but not yet kept.
+    /// Statements that the open batch prepares, with their names: usable by its later messages, but
+    /// not yet kept.
     pub(super) parsing: Vec<(u64, String)>,
     /// Statements that were prepared for this client alone, after it had changed the session: a
     /// temporary table may stand where others have another one.
     pub(super) private: Vec<(u64, String)>,
     /// What is to be found out about the session's settings before others get the connection.
     pub(super) touched: Option<SettingsQuestion>,
-    /// The server reads the data of a COPY within a batch: a Sync is ignored by it.
-    pub(super) copying_in: bool,
-    /// It has ignored one.
-    pub(super) elided_sync: bool,
+    pub(super) copy: CopyIn,
     /// A CommandComplete of the unit at the front of `owed` has come.
     pub(super) completed: bool,
     /// An error of the unit at the front has come.
@@ -124,8 +122,7 @@ impl Default for Attached {
             parsing: Vec::new(),
             private: Vec::new(),
             touched: None,
-            copying_in: false,
-            elided_sync: false,
+            copy: CopyIn::default(),
             completed: false,
             failed: false,
             cleared: 0,
@@ -168,6 +165,23 @@ impl Attached {
         self.owed.is_empty() && self.batch.is_none()
     }
 
+    /// Whether all that the client has completed with a Sync or Query was answered.
+    pub(super) fn owes_no_unit(&self) -> bool {
+        !self.owed.iter().any(Expect::ends_with_ready)
+    }
+
+    /// Whether an earlier batch or Query, if it succeeds, changes what a name stands for. What the
+    /// open batch itself does to it comes to pass or is skipped together with what asks.
+    pub(super) fn may_change(&self, name: &[u8]) -> bool {
+        let open = u32::from(self.batch.is_some());
+        if self.connection.owed() <= open {
+            return false;
+        }
+        let end = self.owed.iter().rposition(Expect::ends_with_ready).map_or(0, |last| last + 1);
+        let changes = |owed: &Expect| owed.may_change(name);
+        !self.owed.range(end..).any(changes) && self.owed.range(..end).any(changes)
+    }
+
     /// Whether a statement that is sent now runs inside a transaction block that others belong to,
     /// explicit or not; as far as can be told before the server has answered.
     pub(super) fn is_in_block(&self) -> bool {
@@ -200,6 +214,8 @@ impl Attached {
         self.connection.owe();
         frontend::put_query(self.connection.outgoing(), sql);
         self.owed.push_back(Expect::Own(kind));
+        // As any Query does.
+        self.unnamed = None;
     }
 
     /// Sends a client's message as it is.
@@ -212,6 +228,8 @@ impl Attached {
     pub(super) fn batch(&mut self) -> &mut Unit {
         if self.batch.is_none() {
             self.connection.owe();
+            // What an earlier batch prepares comes true only if none of its messages fails.
+            self.parsing.clear();
         }
         self.batch.get_or_insert(Unit::NOTHING)
     }
@@ -227,6 +245,12 @@ impl Attached {
             }
             SettingsEffect::Any => self.touch(SettingsQuestion::All),
         }
+    }
+
+    /// Notes that something is about to run that nobody has looked at.
+    pub(super) fn will_run_anything(&mut self, client: u64) {
+        self.connection.will_run_anything(client);
+        self.touch(SettingsQuestion::All);
     }
 
     /// Notes that settings made in the transaction may be taken back: only everything tells then.
@@ -266,9 +290,17 @@ impl Attached {
     }
 
     /// Whether what others have prepared means the same to this client: it is in no failed
-    /// transaction, where the server has to say so, and has changed nothing in the session.
+    /// transaction when the server comes to it, which would have to say so, and has changed nothing
+    /// in the session.
     pub(super) fn can_share(&self) -> bool {
-        self.status() != TransactionStatus::Failed && !self.connection.is_dirty()
+        let may_fail_first = || {
+            let in_transaction = self.status() != TransactionStatus::Idle;
+            let mut units = self.owed.iter().filter_map(Expect::unit);
+            units.any(|unit| in_transaction || !unit.keeps_transaction())
+        };
+        self.status() != TransactionStatus::Failed
+            && !self.connection.is_dirty()
+            && !may_fail_first()
     }
 }
 

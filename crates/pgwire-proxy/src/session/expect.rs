@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use pool_manager::ServerError;
 
-use super::names::Change;
+use super::names::{AllNames, Change, Named};
 use super::unit::Unit;
 use crate::statement::Statement;
 
@@ -26,20 +26,20 @@ use crate::statement::Statement;
 #[derive(Debug)]
 pub(super) enum Expect {
     Parse(Box<Parsing>),
-    /// The client's Parse of the unnamed statement, and what its unnamed statement was before.
-    ParseUnnamed(Option<Arc<Statement>>),
+    /// The client's Parse of the unnamed statement, which the server has as such, too.
+    ParseUnnamed(Change),
     /// No message was sent: the answer is ours, when its turn comes.
     Synthetic(Box<Synthetic>),
-    /// Of the statement with this number, if it is one of the client's.
-    Bind(Option<u64>),
-    DescribeStatement(Option<u64>),
+    /// Of this statement, if it is one of the client's.
+    Bind(Option<Named>),
+    DescribeStatement(Option<Named>),
     DescribePortal,
     Execute(Ending),
     ClosePortal,
     /// Our own Close of a statement, with its name.
     CloseOwn(Box<str>),
     Sync(Unit),
-    Query(Unit, Ending),
+    Query(Querying),
     FunctionCall,
     /// A Query of ours.
     Own(OwnQuery),
@@ -66,6 +66,21 @@ pub(super) struct Parsing {
     pub(super) change: Option<Change>,
 }
 
+/// A Query that was sent.
+#[derive(Debug)]
+pub(super) struct Querying {
+    pub(super) unit: Unit,
+    pub(super) ending: Ending,
+    /// The server drops the unnamed statement when it comes to it.
+    pub(super) change: Option<Change>,
+}
+
+impl Querying {
+    /// Nothing is known of it.
+    pub(super) const ANYTHING: Self =
+        Self { unit: Unit::ANYTHING, ending: Ending::NONE, change: None };
+}
+
 /// An answer of ours.
 #[derive(Debug)]
 pub(super) struct Synthetic {
@@ -75,7 +90,7 @@ pub(super) struct Synthetic {
 }
 
 /// What must be true at the end of a statement.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Ending {
     /// How its command tag begins if it is what it was taken for.
     pub(super) tag: Option<&'static str>,
@@ -87,17 +102,17 @@ impl Ending {
     pub(super) const NONE: Self = Self { tag: None, effect: Effect::None };
 }
 
-/// What a statement does to the relay's own bookkeeping when it succeeds.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// What a statement does to our own books, with what to put back if it fails.
+#[derive(Debug, Default)]
 pub(super) enum Effect {
     #[default]
     None,
     /// `DEALLOCATE`: the client's statement of this name is gone.
-    Deallocates(Box<str>),
+    Deallocates(Change),
     /// `DEALLOCATE ALL`: no prepared statement is left.
-    DeallocatesAll,
+    DeallocatesAll(Box<AllNames>),
     /// `DISCARD ALL`: the same, and no setting.
-    DiscardsAll,
+    DiscardsAll(Box<AllNames>),
 }
 
 /// Queries that nobody but us asked for.
@@ -107,6 +122,20 @@ pub(super) enum OwnQuery {
     MustSucceed,
     /// It is there to fail.
     Fails,
+}
+
+impl Effect {
+    fn change(&self) -> Option<&Change> {
+        if let Self::Deallocates(change) = self { Some(change) } else { None }
+    }
+
+    fn change_mut(&mut self) -> Option<&mut Change> {
+        if let Self::Deallocates(change) = self { Some(change) } else { None }
+    }
+
+    fn is_on_all(&self) -> bool {
+        matches!(self, Self::DeallocatesAll(_) | Self::DiscardsAll(_))
+    }
 }
 
 impl Expect {
@@ -131,10 +160,53 @@ impl Expect {
         }
     }
 
+    /// What was changed among the client's names, to be undone if the server never comes to it.
+    fn changes(&self) -> [Option<&Change>; 2] {
+        match self {
+            Self::ParseUnnamed(change) => [Some(change), None],
+            Self::Parse(parsing) => [parsing.change.as_ref(), None],
+            Self::Synthetic(synthetic) => [Some(&synthetic.change), None],
+            Self::Query(query) => [query.change.as_ref(), query.ending.effect.change()],
+            Self::Execute(ending) => [ending.effect.change(), None],
+            _ => [None, None],
+        }
+    }
+
+    /// The change of this name that it makes.
+    pub(super) fn change_mut(&mut self, name: &[u8]) -> Option<&mut Change> {
+        let changes = match self {
+            Self::ParseUnnamed(change) => [Some(change), None],
+            Self::Parse(parsing) => [parsing.change.as_mut(), None],
+            Self::Synthetic(synthetic) => [Some(&mut synthetic.change), None],
+            Self::Query(query) => [query.change.as_mut(), query.ending.effect.change_mut()],
+            Self::Execute(ending) => [ending.effect.change_mut(), None],
+            _ => [None, None],
+        };
+        changes.into_iter().flatten().find(|change| *change.name == *name)
+    }
+
+    /// The Parse that it is.
+    pub(super) fn parsing(&mut self) -> Option<&mut Parsing> {
+        if let Self::Parse(parsing) = self { Some(parsing) } else { None }
+    }
+
+    /// Whether it makes a difference to what this name stands for.
+    pub(super) fn may_change(&self, name: &[u8]) -> bool {
+        match self {
+            Self::Execute(ending) | Self::Query(Querying { ending, .. })
+                if ending.effect.is_on_all() && !name.is_empty() =>
+            {
+                true
+            }
+            _ => self.changes().into_iter().flatten().any(|change| *change.name == *name),
+        }
+    }
+
     /// The unit that its ReadyForQuery ends.
     pub(super) fn unit(&self) -> Option<Unit> {
         match self {
-            Self::Sync(unit) | Self::Query(unit, _) => Some(*unit),
+            Self::Sync(unit) => Some(*unit),
+            Self::Query(query) => Some(query.unit),
             Self::FunctionCall => Some(Unit::ANYTHING),
             Self::QueryRefused(_) => Some(Unit::NOTHING),
             _ => None,

@@ -8,19 +8,20 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use pool_manager::classify::{Deallocated, StatementKind, deallocated};
 use pool_manager::{STATEMENT_PREFIX, ServerError, SqlState};
 
 use super::attached::Attached;
 use super::expect::{Ending, Expect, Parsing, Synthetic};
 use super::input::Taken;
-use super::names::Change;
-use super::{Session, simple};
+use super::names::{Change, Named};
+use super::{Session, refusal, simple};
 use crate::database::Mode;
 use crate::message::frontend::{self, Bind, Parse, Target};
 use crate::message::{backend, reply};
 use crate::statement::Statement;
 
+/// A name of ours that no server connection has a statement for.
+pub(super) const NO_STATEMENT: &str = "rrp_refused";
 /// Room for the replies to a small batch, bytes.
 const USUAL_REPLY: usize = 512;
 /// Longest text that is kept to be prepared on other connections, bytes.
@@ -28,12 +29,20 @@ const MAX_NAMED_TEXT: usize = 16 * 1024 * 1024;
 
 impl Session {
     /// Whether the client's names are the server's.
-    fn names_are_native(&self) -> bool {
+    pub(super) fn names_are_native(&self) -> bool {
         self.client.mode == Mode::Session
+    }
+
+    /// Whether what a name stands for depends on the outcome of an earlier batch.
+    fn name_is_uncertain(&self, name: &[u8]) -> bool {
+        self.server.as_ref().is_some_and(|server| server.may_change(name))
     }
 
     pub(super) fn parse(&mut self, message: &[u8], body: &[u8]) -> Taken {
         let Some(parse) = Parse::read(body) else { return self.unreadable(message) };
+        if !parse.name.is_empty() && self.name_is_uncertain(parse.name) {
+            return Taken::Wait;
+        }
         if parse.name.is_empty() {
             return self.parse_unnamed(&parse, message);
         }
@@ -79,11 +88,18 @@ impl Session {
     /// drivers send that keep no statements.
     fn parse_unnamed(&mut self, parse: &Parse<'_>, message: &[u8]) -> Taken {
         let statement = self.unnamed_statement(parse);
+        let deallocated = self.deallocated_name(&statement);
+        if let Some(name) = &deallocated
+            && self.name_is_uncertain(name.as_bytes())
+        {
+            return Taken::Wait;
+        }
         let number = self.client.number;
         let Some(server) = self.attached() else { return Taken::Attach };
         server.prepare_for(Some(&statement.class), number);
         server.batch();
-        if let Some(target) = self.deallocated_by(&statement) {
+        let target = deallocated.and_then(|name| self.client.names.get(name.as_bytes()).cloned());
+        if let Some(target) = target {
             return self.parse_deallocate(&target, parse.types, statement);
         }
         let Some(server) = self.server.as_deref_mut() else { return Taken::Attach };
@@ -92,8 +108,8 @@ impl Session {
             return self.parse_shared(b"", &statement);
         }
         server.unnamed = Some(statement.number());
-        let before = self.client.names.set_unnamed(Some(statement));
-        server.forward(message, Expect::ParseUnnamed(before));
+        let change = self.client.names.set(b"", Some(statement));
+        server.forward(message, Expect::ParseUnnamed(change));
         Taken::Done
     }
 
@@ -144,36 +160,6 @@ impl Session {
         Taken::Done
     }
 
-    /// `DEALLOCATE` of a statement that was prepared by message: the server has it, or is given it,
-    /// under our name.
-    fn parse_deallocate(
-        &mut self,
-        target: &Arc<Statement>,
-        types: &[u8],
-        statement: Arc<Statement>,
-    ) -> Taken {
-        let Some(server) = self.server.as_deref_mut() else { return Taken::Attach };
-        server.ensure(target);
-        let name = server.server_name(target).unwrap_or_default();
-        let sql = format!("DEALLOCATE {name}");
-        frontend::put_parse(server.connection.outgoing(), "", sql.as_bytes(), types);
-        server.unnamed = Some(statement.number());
-        let before = self.client.names.set_unnamed(Some(statement));
-        server.owed.push_back(Expect::ParseUnnamed(before));
-        Taken::Done
-    }
-
-    /// The client's own statement that a `DEALLOCATE` names.
-    fn deallocated_by(&self, statement: &Statement) -> Option<Arc<Statement>> {
-        if statement.class.kind != StatementKind::Deallocate || self.names_are_native() {
-            return None;
-        }
-        match deallocated(&String::from_utf8_lossy(&statement.sql))? {
-            Deallocated::All => None,
-            Deallocated::Name(name) => self.client.names.get(name.as_bytes()).cloned(),
-        }
-    }
-
     pub(super) fn bind(&mut self, message: &[u8], body: &[u8]) -> Taken {
         let Some(bind) = Bind::read(body) else { return self.unreadable(message) };
         self.bind_parts(&bind, 0)
@@ -181,41 +167,51 @@ impl Session {
 
     /// A Bind of which `missing` bytes are still to come.
     pub(super) fn bind_parts(&mut self, bind: &Bind<'_>, missing: usize) -> Taken {
+        if self.name_is_uncertain(bind.statement) {
+            return Taken::Wait;
+        }
         let number = self.client.number;
-        let statement = self.client.names.get(bind.statement).cloned();
+        let named = self.client.names.named(bind.statement);
         let Some(server) = self.attached() else { return Taken::Attach };
-        server.prepare_for(statement.as_ref().map(|statement| &statement.class), number);
+        server.prepare_for(named.as_ref().map(|named| &named.statement.class), number);
         server.batch();
-        let Some(statement) = statement else { return self.bind_unknown(bind, missing) };
-        if let Some(error) = self.refusal(&statement.class, &statement.sql) {
+        let Some(named) = named else { return self.bind_unknown(bind, missing) };
+        if let Some(error) = self.refusal(&named.statement.class, &named.statement.sql) {
             return self.refuse_large(error, missing);
         }
-        let statement = self.under_current_path(bind.statement, statement);
+        let named = self.under_current_path(named);
+        let statement = &named.statement;
         let native = self.names_are_native();
         let Some(server) = self.server.as_deref_mut() else { return Taken::Attach };
         if native {
+            if bind.statement.is_empty() {
+                server.ensure_unnamed(statement);
+            }
             server.put_bind(bind, bind.statement, missing);
-        } else if bind.statement.is_empty() && server.has_as_unnamed(&statement) {
-            server.ensure_unnamed(&statement);
+        } else if bind.statement.is_empty() && server.has_as_unnamed(statement) {
+            server.ensure_unnamed(statement);
             server.put_bind(bind, b"", missing);
         } else {
-            server.ensure(&statement);
-            server.put_bind_of(bind, &statement, missing);
+            server.ensure(statement);
+            server.put_bind_of(bind, statement, missing);
         }
-        server.owed.push_back(Expect::Bind(Some(statement.number())));
-        server.portals.bind(bind.portal, Some(statement));
+        server.portals.bind(bind.portal, Some(Arc::clone(statement)));
+        server.owed.push_back(Expect::Bind(Some(named)));
         Taken::Done
     }
 
     /// A statement that the client has not: nobody else's may be found under that name.
     fn bind_unknown(&mut self, bind: &Bind<'_>, missing: usize) -> Taken {
-        if let Some(error) = self.unknown_statement(bind.statement) {
-            return self.refuse_large(error, missing);
-        }
+        let error = self.unknown_statement(bind.statement);
         let Some(server) = self.server.as_deref_mut() else { return Taken::Attach };
         server.portals.bind(bind.portal, None);
-        server.put_bind(bind, bind.statement, missing);
-        server.owed.push_back(Expect::Bind(None));
+        if let Some(error) = error {
+            server.put_bind(bind, NO_STATEMENT.as_bytes(), missing);
+            server.owed.push_back(Expect::Refused(Box::new(error)));
+        } else {
+            server.put_bind(bind, bind.statement, missing);
+            server.owed.push_back(Expect::Bind(None));
+        }
         Taken::Done
     }
 
@@ -226,7 +222,7 @@ impl Session {
             return None;
         }
         let message = match name {
-            [] => "unnamed prepared statement does not exist".to_owned(),
+            [] => return Some(refusal::no_unnamed_statement()),
             ours if ours.starts_with(STATEMENT_PREFIX.as_bytes()) => {
                 let name = String::from_utf8_lossy(ours);
                 format!("prepared statement \"{name}\" does not exist")
@@ -237,18 +233,24 @@ impl Session {
     }
 
     /// The same statement for the search path in force.
-    fn under_current_path(&mut self, name: &[u8], statement: Arc<Statement>) -> Arc<Statement> {
+    fn under_current_path(&mut self, named: Named) -> Named {
         let path = self.client.search_path();
+        let Named { name, statement } = &named;
         if statement.is_of(path) || (name.is_empty() && !statement.is_worth_a_name()) {
-            return statement;
+            return named;
         }
         let other = self.client.database.share_statement(&statement.sql, &statement.types, path);
         self.client.names.set(name, Some(Arc::clone(&other)));
-        other
+        Named { statement: other, ..named }
     }
 
     pub(super) fn describe(&mut self, message: &[u8], body: &[u8]) -> Taken {
         let Some(target) = Target::read(body) else { return self.unreadable(message) };
+        if let Target::Statement(name) = target
+            && self.name_is_uncertain(name)
+        {
+            return Taken::Wait;
+        }
         let number = self.client.number;
         let Some(server) = self.attached() else { return Taken::Attach };
         server.prepare_for(None, number);
@@ -257,7 +259,7 @@ impl Session {
             server.forward(message, Expect::DescribePortal);
             return Taken::Done;
         };
-        let Some(statement) = self.client.names.get(name).cloned() else {
+        let Some(named) = self.client.names.named(name) else {
             if let Some(error) = self.unknown_statement(name) {
                 return self.refuse(error);
             }
@@ -265,43 +267,44 @@ impl Session {
             server.forward(message, Expect::DescribeStatement(None));
             return Taken::Done;
         };
-        let statement = self.under_current_path(name, statement);
+        let named = self.under_current_path(named);
+        let statement = &named.statement;
         let native = self.names_are_native();
         let Some(server) = self.server.as_deref_mut() else { return Taken::Attach };
         if native {
+            if name.is_empty() {
+                server.ensure_unnamed(statement);
+            }
             server.connection.outgoing().extend_from_slice(message);
-        } else if name.is_empty() && server.has_as_unnamed(&statement) {
-            server.ensure_unnamed(&statement);
+        } else if name.is_empty() && server.has_as_unnamed(statement) {
+            server.ensure_unnamed(statement);
             server.connection.outgoing().extend_from_slice(message);
         } else {
-            server.ensure(&statement);
-            let name = server.server_name(&statement).map(str::to_owned).unwrap_or_default();
+            server.ensure(statement);
+            let name = server.server_name(statement).map(str::to_owned).unwrap_or_default();
             frontend::put_describe_statement(server.connection.outgoing(), &name);
         }
-        server.owed.push_back(Expect::DescribeStatement(Some(statement.number())));
+        server.owed.push_back(Expect::DescribeStatement(Some(named)));
         Taken::Done
     }
 
     pub(super) fn execute(&mut self, message: &[u8], body: &[u8]) -> Taken {
         let Some(portal) = frontend::executed_portal(body) else { return self.unreadable(message) };
         let number = self.client.number;
-        let is_session = self.client.mode == Mode::Session;
         let Some(server) = self.attached() else { return Taken::Attach };
         server.prepare_for(None, number);
-        match server.portals.get(portal) {
-            Some(statement) => {
-                let class = statement.class;
-                let text = simple::matters(&class).then(|| Arc::clone(statement));
-                let sql = text.as_ref().map_or(&b""[..], |statement| &statement.sql);
-                let ending = simple::run(server, &class, sql, number, is_session);
-                server.batch().add(&class);
-                server.forward(message, Expect::Execute(ending));
-            }
-            None => {
-                server.connection.will_run_anything();
-                server.batch().add_anything();
-                server.forward(message, Expect::Execute(Ending::NONE));
-            }
+        let Some(statement) = server.portals.get(portal) else {
+            server.will_run_anything(number);
+            server.batch().add_anything();
+            server.forward(message, Expect::Execute(Ending::NONE));
+            return Taken::Done;
+        };
+        let class = statement.class;
+        let text = simple::matters(&class).then(|| Arc::clone(statement));
+        server.batch().add(&class);
+        let ending = self.run(&class, text.as_ref().map_or(&b""[..], |statement| &statement.sql));
+        if let Some(server) = self.server.as_deref_mut() {
+            server.forward(message, Expect::Execute(ending));
         }
         Taken::Done
     }
@@ -338,24 +341,24 @@ impl Session {
         Taken::Done
     }
 
-    pub(super) fn sync(&mut self, message: &[u8]) -> Taken {
+    pub(super) fn sync(&mut self, message: &[u8], body: &[u8]) -> Taken {
         self.client.skipping = false;
+        if !body.is_empty() && self.attached().is_none() {
+            return Taken::Attach;
+        }
         let Some(server) = self.server.as_deref_mut() else {
             return self.answer_query(|_| {});
         };
-        if server.copying_in {
-            // The server ignores it while it reads the data of a COPY.
-            server.elided_sync = true;
-            server.connection.outgoing().extend_from_slice(message);
-            return Taken::Done;
+        if !server.keeps_sync_back(message) {
+            server.put_sync(message);
         }
-        let unit = *server.batch();
-        server.batch = None;
-        server.forward(message, Expect::Sync(unit));
         Taken::Done
     }
 
-    pub(super) fn flush(&mut self, message: &[u8]) -> Taken {
+    pub(super) fn flush(&mut self, message: &[u8], body: &[u8]) -> Taken {
+        if !body.is_empty() {
+            return self.unreadable(message);
+        }
         self.flush = true;
         if let Some(server) = self.server.as_deref_mut().filter(|server| !server.is_free()) {
             server.connection.outgoing().extend_from_slice(message);
@@ -367,9 +370,8 @@ impl Session {
     /// refuses.
     pub(super) fn refuse(&mut self, error: ServerError) -> Taken {
         let Some(server) = self.server.as_deref_mut() else { return Taken::Attach };
-        let missing = format!("{STATEMENT_PREFIX}refused");
         let rest = b"\0\0\0\0\0\0";
-        frontend::put_bind(server.connection.outgoing(), b"", missing.as_bytes(), rest);
+        frontend::put_bind(server.connection.outgoing(), b"", NO_STATEMENT.as_bytes(), rest);
         server.owed.push_back(Expect::Refused(Box::new(error)));
         Taken::Done
     }
@@ -406,7 +408,7 @@ impl Attached {
     }
 
     /// Sees to it that the server has a statement when it comes to the next message.
-    fn ensure(&mut self, statement: &Arc<Statement>) {
+    pub(super) fn ensure(&mut self, statement: &Arc<Statement>) {
         if self.server_name(statement).is_none() {
             self.prepare(statement, None, false);
         }

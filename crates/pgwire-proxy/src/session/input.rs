@@ -4,9 +4,8 @@
 use bytes::BytesMut;
 use pool_manager::{ServerError, SqlState};
 
-use super::expect::{Ending, Expect};
-use super::unit::Unit;
-use super::{HIGH_WATER, Session, Step};
+use super::expect::{Expect, Querying};
+use super::{HIGH_WATER, Session, Step, refusal};
 use crate::message::frontend::{self, Bind, Header};
 use crate::message::{HEADER_LEN, backend, request};
 
@@ -14,6 +13,12 @@ use crate::message::{HEADER_LEN, backend, request};
 const STREAMED: usize = 32 * 1024;
 /// Larger queries are passed on as they come, and taken for anything.
 const MAX_QUERY: usize = 1024 * 1024;
+/// lo_open and its relatives by their oids, from pg_proc.dat: all that they leave in a session ends
+/// with the transaction.
+const LARGE_OBJECT_FUNCTIONS: [u32; 13] =
+    [715, 952, 953, 954, 955, 956, 957, 958, 964, 1004, 3170, 3171, 3172];
+/// No message has this type byte.
+const NO_TYPE: u8 = b'!';
 /// Longest names in front of the parameters of a Bind.
 const MAX_NAMES: usize = 8 * 1024;
 
@@ -28,6 +33,13 @@ pub(super) enum Taken {
     Attach,
     /// It ends the session.
     End,
+}
+
+/// What no message begins with was sent, and the server was told so.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Breach {
+    /// The client is not told what the server says of it.
+    pub(super) silently: bool,
 }
 
 /// The rest of a large message.
@@ -60,14 +72,11 @@ impl Session {
                     break;
                 }
                 Header::Message { tag, total } => (tag, total),
-                Header::UnknownType(tag) => {
-                    self.fatal(
-                        SqlState::PROTOCOL_VIOLATION,
-                        format!("invalid frontend message type {tag}"),
-                    );
-                    return (at, Err(Step::End));
-                }
-                Header::BadLength => return (at, Err(Step::End)),
+                bad => match self.take_nonsense(bad, rest) {
+                    Taken::End => return (at, Err(Step::End)),
+                    Taken::Done => return (data.len(), Ok(())),
+                    _ => break,
+                },
             };
             let (taken, len) = match rest.get(..total) {
                 Some(message) => (self.take_message(tag, message), total),
@@ -87,6 +96,30 @@ impl Session {
             }
         }
         (at, Ok(()))
+    }
+
+    /// What no message begins with. A server that is in the middle of something says so itself,
+    /// once it has answered what came before.
+    fn take_nonsense(&mut self, nonsense: Header, bytes: &[u8]) -> Taken {
+        let [tag, len @ ..] = bytes.first_chunk::<HEADER_LEN>().copied().unwrap_or_default();
+        let Some(server) = self.server.as_deref_mut().filter(|server| !server.is_free()) else {
+            if nonsense != Header::BadLength {
+                let message = format!("invalid frontend message type {tag}");
+                self.fatal(SqlState::PROTOCOL_VIOLATION, message);
+            }
+            return Taken::End;
+        };
+        if server.cancelling.is_some() {
+            return Taken::Wait;
+        }
+        // No version takes a length that is less than its own; not every one finds the same ones too
+        // long, and waits for the rest.
+        let silently = nonsense == Header::BadLength && i32::from_be_bytes(len) > 3;
+        let told = if silently { &[NO_TYPE, 0, 0, 0, 4] } else { bytes };
+        server.connection.owe();
+        server.forward(told, Expect::Query(Querying::ANYTHING));
+        self.breach = Some(Breach { silently });
+        Taken::Done
     }
 
     /// Passes bytes of a large message on; how many.
@@ -109,6 +142,7 @@ impl Session {
     fn take_message(&mut self, tag: u8, message: &[u8]) -> Taken {
         let body = message.get(HEADER_LEN..).unwrap_or_default();
         if tag == request::TERMINATE {
+            self.copy_nothing_more();
             return Taken::End;
         }
         if self.client.skipping && tag != request::SYNC {
@@ -117,8 +151,11 @@ impl Session {
         if let Some(error) = self.failure.take() {
             return self.fail_message(tag, &error);
         }
-        if self.must_wait() {
+        if self.must_wait(tag) {
             return Taken::Wait;
+        }
+        if self.is_out_of_place(tag) {
+            return self.unreadable(message);
         }
         match tag {
             request::QUERY => self.query(message, body),
@@ -127,8 +164,8 @@ impl Session {
             request::DESCRIBE => self.describe(message, body),
             request::EXECUTE => self.execute(message, body),
             request::CLOSE => self.close(message, body),
-            request::SYNC => self.sync(message),
-            request::FLUSH => self.flush(message),
+            request::SYNC => self.sync(message, body),
+            request::FLUSH => self.flush(message, body),
             request::FUNCTION_CALL => self.function_call(message),
             _ => self.copy(tag, message),
         }
@@ -136,13 +173,19 @@ impl Session {
 
     /// Whether nothing may be sent now: a cancel request is under way, or others wait for the
     /// connection and this client would go on with it for ever.
-    fn must_wait(&self) -> bool {
+    fn must_wait(&self, tag: u8) -> bool {
         let Some(server) = &self.server else { return false };
         if server.cancelling.is_some() {
             return true;
         }
-        let begins = server.batch.is_none() && !server.owed.is_empty();
-        begins && !server.copying_in && self.client.database.pool.has_waiters()
+        if matches!(tag, request::COPY_DATA | request::COPY_DONE | request::COPY_FAIL) {
+            // The server waits for it, to come to the end of what it is doing.
+            return false;
+        }
+        let begins = server.batch.is_none() && !server.owed.is_empty() && !server.copy.reads;
+        let others_wait = || self.client.database.pool.has_waiters();
+        // What RESET goes back to is put in force at the end of its statement.
+        begins && (server.touched.as_ref().is_some_and(refusal::puts_back) || others_wait())
     }
 
     /// Takes the begin of a large message of which `rest` is there: the verdict and how many bytes
@@ -167,7 +210,7 @@ impl Session {
             self.upload = Some(Upload { rest: missing, forwards: false });
             return Some((self.fail_message(tag, &error), rest.len()));
         }
-        if self.must_wait() {
+        if self.must_wait(tag) {
             return Some((Taken::Wait, 0));
         }
         let taken = match tag {
@@ -195,28 +238,17 @@ impl Session {
         Some(self.bind_parts(&bind, missing))
     }
 
-    /// CopyData, CopyDone and CopyFail: ignored by the server when no COPY is under way, and so by
-    /// us when nothing is.
-    fn copy(&mut self, tag: u8, message: &[u8]) -> Taken {
-        let Some(server) = self.server.as_deref_mut().filter(|server| !server.is_free()) else {
-            return Taken::Done;
-        };
-        server.connection.outgoing().extend_from_slice(message);
-        if tag != request::COPY_DATA {
-            server.copying_in = false;
-            if server.owed.iter().any(|owed| matches!(owed, Expect::Execute(_))) {
-                server.owe_synthetic(Expect::CopyEnd);
-            }
-        }
-        Taken::Done
-    }
-
-    /// FunctionCall: what it calls is known to the server only.
+    /// FunctionCall: what it calls is known to the server only, but for the large objects that it
+    /// is there for.
     fn function_call(&mut self, message: &[u8]) -> Taken {
         let number = self.client.number;
+        let called = message.get(HEADER_LEN..).and_then(|body| body.first_chunk());
+        let called = called.map(|oid| u32::from_be_bytes(*oid));
         let Some(server) = self.attached() else { return Taken::Attach };
         server.prepare_for(None, number);
-        server.connection.will_run_anything();
+        if !called.is_some_and(|oid| LARGE_OBJECT_FUNCTIONS.contains(&oid)) {
+            server.will_run_anything(number);
+        }
         server.connection.owe();
         server.forward(message, Expect::FunctionCall);
         Taken::Done
@@ -240,10 +272,10 @@ impl Session {
         let is_query = message.first() == Some(&request::QUERY);
         let Some(server) = self.attached() else { return Taken::Attach };
         server.prepare_for(None, number);
-        server.connection.will_run_anything();
+        server.will_run_anything(number);
         if is_query {
             server.connection.owe();
-            server.forward(message, Expect::Query(Unit::ANYTHING, Ending::NONE));
+            server.forward(message, Expect::Query(Querying::ANYTHING));
         } else {
             server.batch().add_anything();
             server.forward(message, Expect::Bind(None));

@@ -57,6 +57,15 @@ impl Session {
             LinkError::Closed(fatal) => fatal,
             LinkError::Io(_) | LinkError::Protocol(_) => None,
         };
+        let of_protocol = |fatal: &ServerError| fatal.code == SqlState::PROTOCOL_VIOLATION;
+        if self.breach.is_some() || fatal.as_deref().is_some_and(of_protocol) {
+            // It is the client who has broken it.
+            let silently = self.breach.is_some_and(|breach| breach.silently);
+            if let Some(fatal) = fatal.filter(|_| !silently) {
+                self.fatal(fatal.code, fatal.message);
+            }
+            return Some(Step::End);
+        }
         let lost = || LinkError::Closed(fatal.clone());
         if self.client.mode == Mode::Session {
             let error = NOTHING_SENT.lost(lost()).to_server_error();

@@ -13,8 +13,11 @@
 mod attached;
 mod cancel;
 mod clock;
+mod copy;
+mod deallocate;
 mod expect;
 mod extended;
+mod failures;
 mod input;
 mod lost;
 mod names;
@@ -45,7 +48,7 @@ use crate::statement::Statement;
 use crate::stream::ClientStream;
 use attached::Attached;
 use clock::Clock;
-use input::Upload;
+use input::{Breach, Upload};
 use lost::LostTransaction;
 use names::Names;
 use relay::Scanned;
@@ -135,6 +138,8 @@ pub(crate) struct Session {
     was_active: bool,
     /// The client said goodbye.
     leaving: bool,
+    /// It has broken the protocol, and the server ends what it was doing because of it.
+    breach: Option<Breach>,
     _place: Place,
 }
 
@@ -190,6 +195,7 @@ impl Session {
             flush: false,
             lost: None,
             leaving: false,
+            breach: None,
             _place: place,
         }
     }
@@ -217,7 +223,7 @@ impl Session {
             if self.poll_flush(cx).is_err() {
                 return Poll::Ready(Step::End);
             }
-            if self.leaving && self.server.as_ref().is_none_or(|server| server.is_free()) {
+            if self.leaving && self.server.as_ref().is_none_or(|server| server.owes_no_unit()) {
                 return Poll::Ready(Step::End);
             }
             if progress {
@@ -365,7 +371,7 @@ impl Session {
     }
 
     fn may_read(&self) -> bool {
-        if self.leaving {
+        if self.leaving || self.breach.is_some() {
             return false;
         }
         let backlog = self.server.as_ref().map_or(0, |server| server.connection.unsent());

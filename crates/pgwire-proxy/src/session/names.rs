@@ -14,22 +14,45 @@ const MAX_BYTES: usize = 256 * 1024 * 1024;
 
 #[derive(Default)]
 pub(super) struct Names {
-    named: HashMap<Box<[u8]>, Arc<Statement>>,
+    named: HashMap<Arc<[u8]>, Arc<Statement>>,
     unnamed: Option<Arc<Statement>>,
     bytes: usize,
+    /// The name of the unnamed statement.
+    empty: Arc<[u8]>,
 }
 
-/// A change of one name, and what stood there before.
+/// A statement and what the client calls it.
+#[derive(Debug, Clone)]
+pub(super) struct Named {
+    pub(super) name: Arc<[u8]>,
+    pub(super) statement: Arc<Statement>,
+}
+
+/// A change of one name.
 #[derive(Debug)]
 pub(super) struct Change {
     pub(super) name: Box<[u8]>,
-    before: Option<Arc<Statement>>,
+    /// What stood there before.
+    pub(super) before: Option<Arc<Statement>>,
 }
+
+/// All named statements, taken away.
+pub(super) type AllNames = HashMap<Arc<[u8]>, Arc<Statement>>;
 
 impl Names {
     /// The statement of that name; the empty one is that of the unnamed statement.
     pub(super) fn get(&self, name: &[u8]) -> Option<&Arc<Statement>> {
         if name.is_empty() { self.unnamed.as_ref() } else { self.named.get(name) }
+    }
+
+    /// The statement of that name, with the name.
+    pub(super) fn named(&self, name: &[u8]) -> Option<Named> {
+        let (name, statement) = if name.is_empty() {
+            (&self.empty, self.unnamed.as_ref()?)
+        } else {
+            self.named.get_key_value(name)?
+        };
+        Some(Named { name: Arc::clone(name), statement: Arc::clone(statement) })
     }
 
     /// Whether a statement of this size may be added.
@@ -40,7 +63,7 @@ impl Names {
     /// Gives a name to a statement, or with `None` takes it away.
     pub(super) fn set(&mut self, name: &[u8], statement: Option<Arc<Statement>>) -> Change {
         let before = if name.is_empty() {
-            self.set_unnamed(statement)
+            std::mem::replace(&mut self.unnamed, statement)
         } else {
             self.bytes += statement.as_ref().map_or(0, |statement| statement.size());
             let before = match statement {
@@ -53,34 +76,24 @@ impl Names {
         Change { name: name.into(), before }
     }
 
-    /// Gives a statement the empty name, or with `None` takes it away; what it was before.
-    pub(super) fn set_unnamed(
-        &mut self,
-        statement: Option<Arc<Statement>>,
-    ) -> Option<Arc<Statement>> {
-        std::mem::replace(&mut self.unnamed, statement)
-    }
-
     /// Takes a change back. Several are taken back in the reverse order.
     pub(super) fn undo(&mut self, change: Change) {
         self.set(&change.name, change.before);
     }
 
-    /// The statement that has this number, and a name of it.
-    pub(super) fn by_number(&self, number: u64) -> Option<(&[u8], &Arc<Statement>)> {
-        let named = self.named.iter().map(|(name, statement)| (&**name, statement));
-        let unnamed = self.unnamed.as_ref().map(|statement| (&b""[..], statement));
-        named.chain(unnamed).find(|(_, statement)| statement.number() == number)
+    /// Takes all away that have a name.
+    pub(super) fn take_all(&mut self) -> AllNames {
+        self.bytes = 0;
+        std::mem::take(&mut self.named)
     }
 
-    /// Forgets the unnamed statement, as a simple query makes the server do.
-    pub(super) fn forget_unnamed(&mut self) {
-        self.unnamed = None;
-    }
-
-    /// Forgets all of them.
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
+    /// Puts them back, but for those whose names are in use again.
+    pub(super) fn put_back(&mut self, names: AllNames) {
+        for (name, statement) in names {
+            if !self.named.contains_key(&name) {
+                self.set(&name, Some(statement));
+            }
+        }
     }
 }
 
@@ -99,7 +112,7 @@ mod tests {
     fn changes_are_undone_in_reverse() {
         let mut names = Names::default();
         names.set(b"a", Some(statement("select 1")));
-        let changes = vec![
+        let changes = [
             names.set(b"a", None),
             names.set(b"a", Some(statement("select 2"))),
             names.set(b"", Some(statement("select 3"))),
@@ -114,6 +127,20 @@ mod tests {
     }
 
     #[test]
+    fn what_was_taken_away_is_put_back_beside_what_is_new() {
+        let mut names = Names::default();
+        names.set(b"a", Some(statement("select 1")));
+        names.set(b"b", Some(statement("select 2")));
+        let taken = names.take_all();
+        assert!(names.get(b"a").is_none());
+        names.set(b"b", Some(statement("select 3")));
+        names.put_back(taken);
+        assert_eq!(&*names.get(b"a").unwrap().sql, b"select 1");
+        assert_eq!(&*names.get(b"b").unwrap().sql, b"select 3");
+        assert_eq!(names.bytes, 20);
+    }
+
+    #[test]
     fn their_number_and_size_are_bounded() {
         let mut names = Names::default();
         assert!(names.has_room_for(MAX_BYTES) && !names.has_room_for(MAX_BYTES + 1));
@@ -124,7 +151,7 @@ mod tests {
         assert!(!names.has_room_for(1));
         names.set(b"7", None);
         assert!(names.has_room_for(1));
-        names.clear();
+        names.take_all();
         assert_eq!(names.bytes, 0);
     }
 }

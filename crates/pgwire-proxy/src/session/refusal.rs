@@ -120,6 +120,12 @@ pub(super) fn puts_back(question: &SettingsQuestion) -> bool {
     }
 }
 
+/// What PostgreSQL says when there is no unnamed statement.
+pub(super) fn no_unnamed_statement() -> ServerError {
+    let message = "unnamed prepared statement does not exist";
+    ServerError::new(SqlState::INVALID_STATEMENT_NAME, message)
+}
+
 /// What PostgreSQL says of statements in a failed transaction.
 pub(super) fn in_failed_transaction() -> ServerError {
     ServerError::new(

@@ -123,6 +123,8 @@ impl Session {
     pub(super) async fn settle(&mut self) {
         let Some(server) = self.server.as_deref_mut() else { return };
         let Some(question) = server.touched.take() else { return };
+        // The question is a Query.
+        server.unnamed = None;
         let connection = &mut server.connection;
         let client = &mut self.client;
         let settled = async {

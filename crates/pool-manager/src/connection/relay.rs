@@ -40,6 +40,11 @@ impl ServerConnection {
         self.link.owe();
     }
 
+    /// How many ReadyForQuery are to come.
+    pub fn owed(&self) -> u32 {
+        self.link.owed()
+    }
+
     /// Counts a Sync as swallowed: the server ignores those that it reads during COPY FROM STDIN.
     pub fn forgive(&mut self) {
         self.link.forgive();
@@ -135,9 +140,9 @@ impl ServerConnection {
     }
 
     /// The same for what is not known at all: a text too long to be looked at, a function call.
-    pub fn will_run_anything(&mut self) {
+    pub fn will_run_anything(&mut self, client: u64) {
         self.dirty = true;
-        self.sequences = SequenceUse::Others;
+        self.sequences = SequenceUse::Client(client);
     }
 
     /// Has the connection closed instead of being used again.

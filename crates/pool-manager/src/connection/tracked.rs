@@ -24,6 +24,11 @@ const SESSION_SQL: &str = "SELECT pg_catalog.lower(name), pg_catalog.convert_to(
      FROM pg_catalog.current_setting('role') AS s(role) \
      WHERE role OPERATOR(pg_catalog.<>) 'none'";
 
+/// Settings that are none of a session: those of one transaction, of which the server says that the
+/// session had set them, and one that cannot be read.
+const NOT_OF_THE_SESSION: [&str; 4] =
+    ["transaction_isolation", "transaction_read_only", "transaction_deferrable", "seed"];
+
 /// What is to be found out about a session's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SettingsQuestion {
@@ -90,6 +95,7 @@ impl ServerConnection {
         };
         let kept = before.iter().filter(|_| !complete);
         let all = kept.map(|(name, value)| (name.to_owned(), value.to_owned())).chain(captured);
+        let all = all.filter(|(name, _)| !NOT_OF_THE_SESSION.contains(&name.as_str()));
         let settings = Settings::accepted(all);
         self.settings.set(Arc::new(settings.clone()));
         self.settled_changes = self.link.parameter_changes();

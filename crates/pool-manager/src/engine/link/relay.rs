@@ -27,6 +27,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         self.owed += 1;
     }
 
+    /// How many ReadyForQuery are to come.
+    pub(crate) fn owed(&self) -> u32 {
+        self.owed
+    }
+
     /// Bytes that have not reached the socket.
     pub(crate) fn unsent(&self) -> usize {
         self.outgoing.len()

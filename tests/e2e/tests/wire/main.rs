@@ -1,0 +1,5 @@
+//! The PostgreSQL door, from raw protocol messages in front to a real PostgreSQL behind it. One
+//! program, so that all tests share one throw-away cluster.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod differential;
