@@ -96,6 +96,30 @@ impl<'a> Bind<'a> {
     }
 }
 
+impl<'a> Bind<'a> {
+    /// The parameters' values, as far as they are there and not NULL.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &'a [u8]> {
+        let mut rest = self.rest;
+        let values = skip_formats(&mut rest).unwrap_or_default();
+        (0..values).map_while(move |_| take_value(&mut rest)).flatten()
+    }
+}
+
+/// Takes the formats and the number of values from the rest of a Bind.
+fn skip_formats(rest: &mut &[u8]) -> Option<u16> {
+    let formats = usize::from(u16::from_be_bytes(take(rest)?));
+    *rest = rest.get(formats * 2..)?;
+    Some(u16::from_be_bytes(take(rest)?))
+}
+
+/// Takes a value: `None` when it is not there, `Some(None)` for NULL.
+fn take_value<'a>(rest: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
+    let Ok(len) = usize::try_from(i32::from_be_bytes(take(rest)?)) else { return Some(None) };
+    let (value, behind) = rest.split_at_checked(len)?;
+    *rest = behind;
+    Some(Some(value))
+}
+
 /// What a Describe or Close is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Target<'a> {
@@ -201,6 +225,10 @@ mod tests {
         let bind = Bind::read(b"p\0s\0\0\0\0\0\0\0").unwrap();
         assert_eq!((bind.portal, bind.statement, bind.rest.len()), (&b"p"[..], &b"s"[..], 6));
         assert_eq!(Bind::read(b"p\0s"), None);
+        let values = b"\0\x01\0\0\0\x03\0\0\0\x01a\xff\xff\xff\xff\0\0\0\x09bc";
+        let bind = Bind { portal: b"", statement: b"", rest: values };
+        assert_eq!(bind.values().collect::<Vec<_>>(), [b"a"], "the last is cut off");
+        assert_eq!(Bind { rest: b"\0\x09\0", ..bind }.values().count(), 0);
         assert_eq!(Target::read(b"Sname\0"), Some(Target::Statement(b"name")));
         assert_eq!(Target::read(b"P\0"), Some(Target::Portal(b"")));
         for bad in [&b"Xname\0"[..], b"Sname", b"Sname\0!", b""] {

@@ -22,6 +22,8 @@ use crate::statement::Statement;
 const USUAL_BATCH: usize = 8;
 /// Statements closed in front of one batch, at most: a full cache is emptied over several.
 const MAX_CLOSES: usize = 64;
+/// Settings that are asked for by name in one question.
+const MAX_TOUCHED: usize = 128;
 /// Portals whose statements are remembered; what runs from others is taken for anything.
 const MAX_PORTALS: usize = 1000;
 
@@ -239,37 +241,38 @@ impl Attached {
         self.connection.will_run(class, client);
         match class.settings {
             SettingsEffect::None => {}
-            SettingsEffect::Named => {
+            SettingsEffect::Named | SettingsEffect::Any => {
                 let touched = touched_settings(&String::from_utf8_lossy(sql));
-                self.touch(SettingsQuestion::Named(touched));
+                let any = class.settings == SettingsEffect::Any;
+                self.touch(touched.names, any || touched.resets);
             }
-            SettingsEffect::Any => self.touch(SettingsQuestion::All),
         }
     }
 
     /// Notes that something is about to run that nobody has looked at.
     pub(super) fn will_run_anything(&mut self, client: u64) {
         self.connection.will_run_anything(client);
-        self.touch(SettingsQuestion::All);
+        self.touch([], true);
     }
 
     /// Notes that settings made in the transaction may be taken back: only everything tells then.
     pub(super) fn will_roll_back(&mut self) {
         if self.touched.is_some() {
-            self.touch(SettingsQuestion::All);
+            self.touch([], true);
         }
     }
 
-    fn touch(&mut self, more: SettingsQuestion) {
-        self.touched = Some(match (self.touched.take(), more) {
-            (Some(SettingsQuestion::Named(mut before)), SettingsQuestion::Named(more)) => {
-                before.names.extend(more.names);
-                before.resets |= more.resets;
-                SettingsQuestion::Named(before)
+    /// Notes that these settings may have been changed, or put back together with any others.
+    pub(super) fn touch(&mut self, names: impl IntoIterator<Item = String>, everything: bool) {
+        let question = self.touched.get_or_insert_default();
+        question.everything |= everything;
+        for name in names {
+            if question.names.len() < MAX_TOUCHED && !question.names.contains(&name) {
+                question.names.push(name);
+            } else {
+                question.everything |= question.names.len() >= MAX_TOUCHED;
             }
-            (Some(SettingsQuestion::All), _) | (_, SettingsQuestion::All) => SettingsQuestion::All,
-            (None, more) => more,
-        });
+        }
     }
 
     /// Notes an answer of ours, to be given when its turn comes.

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use pool_manager::classify::{SettingsEffect, custom_setting};
 use pool_manager::{STATEMENT_PREFIX, ServerError, SqlState};
 
 use super::attached::Attached;
@@ -194,6 +195,10 @@ impl Session {
         } else {
             server.ensure(statement);
             server.put_bind_of(bind, statement, missing);
+        }
+        if statement.class.settings == SettingsEffect::Any {
+            // A setting's name may be among the values.
+            server.touch(bind.values().filter_map(custom_setting), false);
         }
         server.portals.bind(bind.portal, Some(Arc::clone(statement)));
         server.owed.push_back(Expect::Bind(Some(named)));

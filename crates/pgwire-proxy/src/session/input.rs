@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use pool_manager::{ServerError, SqlState};
 
 use super::expect::{Expect, Querying};
-use super::{HIGH_WATER, Session, Step, refusal};
+use super::{HIGH_WATER, Session, Step};
 use crate::message::frontend::{self, Bind, Header};
 use crate::message::{HEADER_LEN, backend, request};
 
@@ -185,7 +185,9 @@ impl Session {
         let begins = server.batch.is_none() && !server.owed.is_empty() && !server.copy.reads;
         let others_wait = || self.client.database.pool.has_waiters();
         // What RESET goes back to is put in force at the end of its statement.
-        begins && (server.touched.as_ref().is_some_and(refusal::puts_back) || others_wait())
+        begins
+            && (server.touched.as_ref().is_some_and(|question| question.everything)
+                || others_wait())
     }
 
     /// Takes the begin of a large message of which `rest` is there: the verdict and how many bytes

@@ -2,7 +2,7 @@
 //! is to last longer than the client has its connection.
 
 use pool_manager::classify::{Classification, SessionNeed, TransactionControl, touched_settings};
-use pool_manager::{ServerError, SettingsQuestion, SqlState};
+use pool_manager::{ServerError, SqlState};
 
 use super::Session;
 use crate::database::Mode;
@@ -110,14 +110,6 @@ fn says_on(sql: &str) -> bool {
     let value = value.rsplit([' ', '=', '\t', '\n']).next().unwrap_or_default();
     let value = value.trim_matches('\'').to_ascii_lowercase();
     ["on", "true", "yes", "1", "default"].contains(&value.as_str())
-}
-
-/// Whether a client has put settings back to what they were when its session began.
-pub(super) fn puts_back(question: &SettingsQuestion) -> bool {
-    match question {
-        SettingsQuestion::All => true,
-        SettingsQuestion::Named(touched) => touched.resets,
-    }
 }
 
 /// What PostgreSQL says when there is no unnamed statement.

@@ -5,11 +5,11 @@
 use pool_manager::ServerError;
 use pool_manager::classify::{Classification, SettingsEffect, StatementKind, TransactionControl};
 
+use super::Session;
 use super::expect::{Effect, Ending, Expect, Querying};
 use super::extended::NO_STATEMENT;
 use super::input::Taken;
 use super::unit::Unit;
-use super::{Session, refusal};
 use crate::database::Mode;
 use crate::message::{backend, frontend};
 
@@ -94,7 +94,7 @@ impl Session {
         }
         server.will_run(&class, sql, client.number);
         let is_session = client.mode == Mode::Session;
-        if is_session && !server.touched.as_ref().is_some_and(refusal::puts_back) {
+        if is_session && !server.touched.as_ref().is_some_and(|question| question.everything) {
             server.touched = None;
         }
         if matches!(

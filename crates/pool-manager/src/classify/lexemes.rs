@@ -18,6 +18,11 @@ impl Lexeme<'_> {
         self.keyword == Some(keyword)
     }
 
+    /// A semicolon.
+    pub(super) fn ends_statement(&self) -> bool {
+        self.token.kind == TokenKind::Semicolon
+    }
+
     /// A word or a quoted identifier.
     pub(super) fn is_name(&self) -> bool {
         matches!(self.token.kind, TokenKind::Word | TokenKind::QuotedIdentifier)

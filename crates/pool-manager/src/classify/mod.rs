@@ -29,7 +29,7 @@ mod tests;
 pub use functions::SafeFunctions;
 pub use mask::mask_literals;
 pub use need::SessionNeed;
-pub use settings::{Deallocated, TouchedSettings, deallocated, touched_settings};
+pub use settings::{Deallocated, TouchedSettings, custom_setting, deallocated, touched_settings};
 
 use lexemes::Lexemes;
 use statement::Statement;

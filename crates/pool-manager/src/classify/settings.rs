@@ -6,6 +6,9 @@ use super::lexemes::{Lexeme, Lexemes};
 use super::token::TokenKind;
 use super::words::Keyword;
 
+/// Longer texts are not taken for names of settings, bytes.
+const MAX_CUSTOM_NAME: usize = 128;
+
 /// Settings that a text changes for longer than its transaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TouchedSettings {
@@ -24,8 +27,9 @@ pub enum Deallocated {
     Name(String),
 }
 
-/// The settings that the `SET` and `RESET` statements of `sql` touch. `SET LOCAL` and its like,
-/// and every other statement, are passed over.
+/// The settings that the `SET` and `RESET` statements of `sql` touch, and an application's own
+/// (`app.user_id`) that `set_config()` is given as a literal. `SET LOCAL` and its like, and
+/// whatever is inside functions, are passed over.
 #[must_use]
 pub fn touched_settings(sql: &str) -> TouchedSettings {
     let mut lexemes = Lexemes::new(sql);
@@ -34,10 +38,9 @@ pub fn touched_settings(sql: &str) -> TouchedSettings {
         match lexemes.peek_keyword() {
             Some(Keyword::Set) => set(lexemes.clone(), &mut touched),
             Some(Keyword::Reset) => reset(lexemes.clone(), &mut touched),
-            _ => {}
+            _ => set_config(lexemes.clone(), &mut touched),
         }
-        let ends = |lexeme: &Lexeme<'_>| lexeme.token.kind == TokenKind::Semicolon;
-        let _ = lexemes.by_ref().find(ends);
+        let _ = lexemes.by_ref().find(Lexeme::ends_statement);
     }
     touched
 }
@@ -101,6 +104,32 @@ fn reset(mut head: Lexemes<'_>, touched: &mut TouchedSettings) {
     if let Some(name) = parameter(&mut head) {
         touched.names.push(name);
     }
+}
+
+/// Literals behind `set_config` that can be names, whichever argument they are: to ask for a setting
+/// that does not exist does no harm.
+fn set_config(lexemes: Lexemes<'_>, touched: &mut TouchedSettings) {
+    let mut is_call = false;
+    for lexeme in lexemes.take_while(|lexeme| !lexeme.ends_statement()) {
+        match lexeme.token.kind {
+            TokenKind::Word | TokenKind::QuotedIdentifier => {
+                is_call |= lexeme.token.text.trim_matches('"').eq_ignore_ascii_case("set_config");
+            }
+            TokenKind::String if is_call => {
+                let quoted = lexeme.token.text.split('\'').nth(1);
+                touched.names.extend(quoted.and_then(|text| custom_setting(text.as_bytes())));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The lower-case name of a setting of an application's own, if it can be one.
+#[must_use]
+pub fn custom_setting(text: &[u8]) -> Option<String> {
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"_$.".contains(byte);
+    let can_be = text.len() <= MAX_CUSTOM_NAME && text.contains(&b'.') && text.iter().all(is_part);
+    can_be.then(|| String::from_utf8_lossy(text).to_ascii_lowercase())
 }
 
 /// Reads a parameter's name; the names that SQL gives to some are replaced by the server's own.

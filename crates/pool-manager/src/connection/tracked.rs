@@ -7,7 +7,6 @@ use std::sync::Arc;
 use super::ServerConnection;
 use super::execute::{ExecuteError, Execution};
 use super::settings::{Change, NamesAndValues, Settings, own_class};
-use crate::classify::TouchedSettings;
 use crate::engine::Parameters;
 use crate::values::{Arg, TypeCatalogue};
 
@@ -17,12 +16,15 @@ const NAMED_SQL: &str = "SELECT n, \
      pg_catalog.convert_to(pg_catalog.current_setting(n, true), 'UTF8') \
      FROM pg_catalog.unnest($1::pg_catalog.text[]) AS s(n)";
 
-/// Every setting that was made in the session and would outlive a transaction.
+/// Every setting that was made in the session and would outlive a transaction, and those in `$1`.
 const SESSION_SQL: &str = "SELECT pg_catalog.lower(name), pg_catalog.convert_to(setting, 'UTF8') \
      FROM pg_catalog.pg_settings WHERE source OPERATOR(pg_catalog.=) 'session' \
      UNION ALL SELECT 'role', pg_catalog.convert_to(role, 'UTF8') \
      FROM pg_catalog.current_setting('role') AS s(role) \
-     WHERE role OPERATOR(pg_catalog.<>) 'none'";
+     WHERE role OPERATOR(pg_catalog.<>) 'none' \
+     UNION ALL SELECT n, \
+     pg_catalog.convert_to(pg_catalog.current_setting(n, true), 'UTF8') \
+     FROM pg_catalog.unnest($1::pg_catalog.text[]) AS s(n)";
 
 /// Settings that are none of a session: those of one transaction, of which the server says that the
 /// session had set them, and one that cannot be read.
@@ -30,12 +32,13 @@ const NOT_OF_THE_SESSION: [&str; 4] =
     ["transaction_isolation", "transaction_read_only", "transaction_deferrable", "seed"];
 
 /// What is to be found out about a session's settings.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SettingsQuestion {
-    /// What is in force of these.
-    Named(TouchedSettings),
-    /// Everything.
-    All,
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SettingsQuestion {
+    /// What is in force of these, by lower-case name.
+    pub names: Vec<String>,
+    /// All others that were made in the session, too; but the server tells nobody which settings
+    /// of an application's own (`app.user_id`) there are, so those have to be among `names`.
+    pub everything: bool,
 }
 
 impl ServerConnection {
@@ -86,14 +89,16 @@ impl ServerConnection {
         question: &SettingsQuestion,
         types: &TypeCatalogue,
     ) -> Result<Settings, ExecuteError> {
-        let (captured, complete) = match question {
-            SettingsQuestion::Named(touched) if !touched.resets => {
-                let names = touched.names.iter().cloned().map(Arg::Text).collect();
-                (self.ask(NAMED_SQL, &[Arg::List(names)], types).await?, false)
-            }
-            _ => (self.ask(SESSION_SQL, &[], types).await?, true),
+        let own = before.iter().map(|(name, _)| name).filter(|name| is_custom(name));
+        let known = question.names.iter().map(String::as_str);
+        let (sql, names): (_, Vec<_>) = if question.everything {
+            (SESSION_SQL, known.filter(|name| is_custom(name)).chain(own).collect())
+        } else {
+            (NAMED_SQL, known.collect())
         };
-        let kept = before.iter().filter(|_| !complete);
+        let names = names.into_iter().map(|name| Arg::Text(name.to_owned())).collect();
+        let captured = self.ask(sql, &[Arg::List(names)], types).await?;
+        let kept = before.iter().filter(|_| !question.everything);
         let all = kept.map(|(name, value)| (name.to_owned(), value.to_owned())).chain(captured);
         let all = all.filter(|(name, _)| !NOT_OF_THE_SESSION.contains(&name.as_str()));
         let settings = Settings::accepted(all);
@@ -137,6 +142,11 @@ impl ServerConnection {
         let change = |(name, value): (&str, &str)| (name.to_owned(), Some(value.to_owned()));
         wanted.iter().filter(differs).map(change).collect()
     }
+}
+
+/// Whether a setting is an application's or extension's own.
+fn is_custom(name: &str) -> bool {
+    name.contains('.')
 }
 
 /// A reported parameter by its lower-case name.

@@ -69,7 +69,8 @@ fn what_lasts_for_the_transaction_touches_nothing() {
     ] {
         let class = classify_plain(sql);
         assert_eq!((class.settings, class.neutral), (SettingsEffect::None, true), "{sql}");
-        assert_eq!(touched(sql), (Vec::new(), false), "{sql}");
+        let (names, resets) = touched(sql);
+        assert!(names.iter().all(|name| name == "a.b") && !resets, "{sql}");
     }
 }
 
@@ -102,5 +103,20 @@ fn deallocate_names_its_statement() {
         ("SELECT 1", None),
     ] {
         assert_eq!(deallocated(sql), found, "{sql}");
+    }
+}
+
+#[test]
+fn settings_of_an_applications_own_are_found_in_set_config() {
+    for sql in [
+        "SELECT set_config('app.User_Id', '42', false)",
+        "select pg_catalog . \"set_config\" ( E'app.user_id', $1, $2)",
+        "SELECT set_config(is_local => false, new_value => 'x', setting_name => 'app.user_id')",
+        "SELECT 1; SELECT set_config('app.user_id', null, false), 'a b.c'",
+    ] {
+        assert_eq!(touched(sql), (vec!["app.user_id".to_owned()], false), "{sql}");
+    }
+    for sql in ["SELECT 'app.user_id'", "SELECT set_config('work_mem', '1MB', false)"] {
+        assert_eq!(touched(sql), (vec![], false), "{sql}");
     }
 }

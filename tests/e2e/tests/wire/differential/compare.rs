@@ -9,7 +9,9 @@
 //! | whether a Sync in the middle of the data of a COPY is answered | it depends on when the server finds an error in the data |
 //! | Parse and Close of a statement that are sent before the server has said that it reads the data of a COPY | what has to be answered here is not known to be out of place |
 //! | a setting that only extensions know is empty, not NULL, once somebody has set it | so it is within a session, too |
+//! | a setting of an application's own that is made out of sight (in a function, a DO, a Query of megabytes) does not last | the server lists those to nobody |
 //! | what comes of a batch that Terminate or a wrong length cuts off | nobody listens |
+//! | in a failed transaction a statement's own error gives way to that of the transaction | its connection need not have the statement, and cannot prepare it then |
 //! | DEALLOCATE of a name, prepared under a name itself or run again | the name is looked up by Parse, not by Execute |
 
 use test_support::wire::{Reply, WireFault};
@@ -48,8 +50,17 @@ impl Replies {
             return self.replies.starts_with(&proxy.replies)
                 || proxy.replies.starts_with(&self.replies);
         }
-        self == proxy && self.end != End::Silence
+        let is_same = |(a, b): (&Reply, &Reply)| a == b || (a.tag == b'E' && says_failed(b));
+        self.end == proxy.end
+            && self.end != End::Silence
+            && self.replies.len() == proxy.replies.len()
+            && self.replies.iter().zip(&proxy.replies).all(is_same)
     }
+}
+
+/// The error of every statement in a failed transaction.
+fn says_failed(reply: &Reply) -> bool {
+    reply.error().is_some_and(|fault| fault.code() == "25P02")
 }
 
 impl std::fmt::Debug for Replies {

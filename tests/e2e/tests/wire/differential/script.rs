@@ -70,6 +70,8 @@ const TEXTS: &[&str] = &[
     "SELECT where_am_i()",
     "SELECT nullif(current_setting('app.x', true), '')",
     "SET app.x = 'mine'",
+    "SELECT set_config('app.x', 'configured', false)",
+    "BEGIN; SET app.x = 'undone'; ROLLBACK",
     "DISCARD ALL",
     "DISCARD PLANS",
     "DISCARD TEMP",
@@ -116,6 +118,7 @@ const PREPARED: &[&str] = &[
     "INSERT INTO t VALUES ($1, $2)",
     "UPDATE t SET v = $1 WHERE id = $2",
     "SELECT set_config('application_name', $1, false)",
+    "SELECT set_config($1, $2, false)",
     "SELECT $2",
     "SELECT 1; SELECT 2",
 ];
@@ -123,7 +126,7 @@ const PREPARED: &[&str] = &[
 const STATEMENTS: &[&str] = &["", "", "s1", "s2", "S2"];
 const PORTALS: &[&str] = &["", "", "", "p1", "p2"];
 const PARAMETERS: &[Option<&str>] =
-    &[Some("1"), Some("3"), Some("0"), Some("text"), Some(""), None];
+    &[Some("1"), Some("3"), Some("0"), Some("text"), Some("app.x"), Some(""), None];
 
 /// upper(text), int4pl, int4pl without its second argument, no function.
 const CALLS: &[(u32, &[&str])] = &[(871, &["abc"]), (177, &["1", "2"]), (177, &["1"]), (3, &[])];
