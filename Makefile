@@ -6,7 +6,7 @@ PHP_SOURCES := examples scripts tests/php
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## Install what is missing, build, and show SQL from PHP through a throw-away PostgreSQL
@@ -30,6 +30,10 @@ test-rust: ## Run the Rust tests only
 test-php: ## Run the PHP tests only, over TCP and over a Unix socket
 	sh scripts/test-php.sh
 
+.PHONY: test-differential
+test-differential: ## Hold CASES (default 5000) random conversations with PostgreSQL and through the proxy
+	TEST_CASES=$${CASES:-5000} $(CARGO) test -p e2e --test wire differential
+
 .PHONY: check
 check: ## Type-check all Rust code: the quickest answer while editing
 	$(CARGO) check --workspace --all-targets
@@ -51,6 +55,12 @@ bench: ## Measure beside pgbouncer and PDO, print tables for docs/benchmarks.md 
 	@sh scripts/check-rust.sh
 	@sh scripts/install-deps.sh compiler postgres php-test bench
 	@bash scripts/bench.sh
+
+.PHONY: bench-proxy
+bench-proxy: ## Measure the PostgreSQL door beside pgbouncer (PGBOUNCER=path), print tables for docs/benchmarks.md
+	@sh scripts/check-rust.sh
+	@sh scripts/install-deps.sh compiler postgres php-test bench
+	@bash scripts/bench-proxy.sh
 
 .PHONY: clean
 clean: ## Remove everything that was built, the tests' template cluster included

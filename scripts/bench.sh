@@ -1,94 +1,21 @@
 #!/usr/bin/env bash
-# Measures rr-pgpool beside pgbouncer and PDO on one throw-away PostgreSQL, interleaved over several
-# rounds, and prints Markdown for docs/benchmarks.md. Needs Linux (/proc). Everything it starts it
-# stops and removes.
+# Measures the RPC door beside pgbouncer and PDO on one throw-away PostgreSQL, interleaved over
+# several rounds, and prints Markdown for docs/benchmarks.md. Everything it starts it stops and
+# removes.
 #
 #   ROUNDS=5 DURATION=4 CLIENTS=16 CALLS=1000 IDLE=10000 scripts/bench.sh
-#
-# BENCH_QUICK=1 makes one short round on little data: whether it works, not how fast it is.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-# shellcheck source=scripts/postgres.sh
-. scripts/postgres.sh
+# shellcheck source=scripts/bench-common.sh
+. scripts/bench-common.sh
 
-quick=${BENCH_QUICK:-}
 rounds=${ROUNDS:-${quick:+1}}
 rounds=${rounds:-5}
 duration=${DURATION:-${quick:+1}}
 duration=${duration:-4}
-clients=${CLIENTS:-16}
 calls=${CALLS:-${quick:+50}}
 calls=${calls:-1000}
-idle=${IDLE:-${quick:+200}}
-idle=${idle:-10000}
-target=${CARGO_TARGET_DIR:-target}
-pool_size=20
-scale=10
 table_query='SELECT abalance FROM pgbench_accounts WHERE aid = $1'
-
-say() { printf 'bench: %s\n' "$*" >&2; }
-
-dir=$(pg_scratch_dir)
-pids=()
-cleanup() {
-    for pid in "${pids[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
-    for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
-    pg_stop "$dir"
-    rm -rf "$dir"
-}
-trap cleanup EXIT
-trap 'exit 130' INT TERM
-samples=$dir/samples
-: >"$samples"
-
-find_program() { # NAME: in PostgreSQL's directory, in PATH, or in /usr/sbin
-    local name=$1
-    for path in "$(pg_find_bin)/$name" "$(command -v "$name" || true)" "/usr/sbin/$name"; do
-        if [ -x "$path" ]; then printf '%s\n' "$path"; return; fi
-    done
-    say "$name was not found"
-    return 1
-}
-
-sample() { printf '%s %s\n' "$1" "$2" >>"$samples"; }
-
-# median NAME: of all its samples so far, two decimals.
-median() {
-    awk -v name="$1" '$1 == name { print $2 }' "$samples" | sort -g | awk '
-        { value[NR] = $1 }
-        END {
-            if (NR == 0) { print "-"; exit }
-            middle = int((NR + 1) / 2)
-            printf "%.2f", NR % 2 ? value[middle] : (value[middle] + value[middle + 1]) / 2
-        }'
-}
-
-ratio() { # NAME NAME: of their medians
-    awk -v a="$(median "$1")" -v b="$(median "$2")" 'BEGIN { if (b > 0) printf "%.2f", a / b; else print "-" }'
-}
-
-# cpu_us PID: user and system time so far, in microseconds.
-cpu_us() {
-    sed 's/.*) //' "/proc/$1/stat" | awk -v hz="$(getconf CLK_TCK)" '{ printf "%.0f", ($12 + $13) * 1e6 / hz }'
-}
-
-json_field() { php -r 'echo json_decode(stream_get_contents(STDIN), true)[$argv[1]];' "$1"; }
-
-# pgbench_run PREFIX MODE PORT [PID]: transactions per second, and the process's CPU per transaction.
-pgbench_run() {
-    local prefix=$1 mode=$2 port=$3 pid=${4:-} before=0 output done_count
-    if [ -n "$pid" ]; then before=$(cpu_us "$pid"); fi
-    output=$(PGPASSWORD=secret "$pgbench" -h 127.0.0.1 -p "$port" -U app -n -S -M "$mode" \
-        -c "$clients" -j 1 -T "$duration" app 2>"$dir/pgbench.err") || { cat "$dir/pgbench.err" >&2; return 1; }
-    if [ -n "$pid" ]; then
-        done_count=$(sed -n 's/^number of transactions actually processed: \([0-9]*\).*/\1/p' <<<"$output")
-        sample "${prefix}_cpu" "$(awk -v a="$before" -v b="$(cpu_us "$pid")" -v n="$done_count" \
-            'BEGIN { printf "%.3f", (b - a) / n }')"
-    fi
-    sample "${prefix}_rate" "$(sed -n 's/^tps = \([0-9.]*\).*without.*/\1/p' <<<"$output")"
-    sample "${prefix}_avg" "$(sed -n 's/^latency average = \([0-9.]*\) ms/\1/p' <<<"$output" \
-        | awk '{ print $1 * 1000 }')"
-}
 
 # loadgen_run PREFIX ADDRESS PID CODEC
 loadgen_run() {
@@ -104,38 +31,6 @@ loadgen_run() {
     sample "${prefix}_errors" "$(json_field errors <<<"$output")"
 }
 
-# start_pool NAME ADDRESS HOST: sets pool_pid; false when it does not become healthy. HOST is where
-# PostgreSQL is: an address, or the directory of its socket.
-start_pool() {
-    cat >"$dir/$1.yaml" <<YAML
-version: '3'
-pgpool:
-  rpc:
-    listen: $2
-  proxy:
-    address: ''
-  logging:
-    level: error
-  shutdown:
-    grace: 100ms
-  backends:
-    primary:
-      dsn: host=$3 port=$pg_port user=app password=secret dbname=app
-      pool:
-        max_connections: $pool_size
-YAML
-    "$rr_pgpool" serve -c "$dir/$1.yaml" </dev/null >"$dir/$1.log" 2>&1 &
-    pool_pid=$!
-    pids+=("$pool_pid")
-    for _ in $(seq 200); do
-        if "$rr_pgpool" health --address "$2" --timeout 1s >/dev/null 2>&1; then return 0; fi
-        kill -0 "$pool_pid" 2>/dev/null || break
-        sleep 0.1
-    done
-    cat "$dir/$1.log" >&2
-    return 1
-}
-
 start_tcp_pool() { # NAME: sets pool_pid and tcp_address
     for _ in 1 2 3 4 5; do
         tcp_address=tcp://127.0.0.1:$(pg_random_port)
@@ -144,47 +39,16 @@ start_tcp_pool() { # NAME: sets pool_pid and tcp_address
     return 1
 }
 
-start_pgbouncer() { # sets bouncer_port and bouncer_pid
-    for _ in 1 2 3 4 5; do
-        bouncer_port=$(pg_random_port)
-        cat >"$dir/pgbouncer.ini" <<INI
-[databases]
-app = host=127.0.0.1 port=$pg_port dbname=app user=app password=secret
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = $bouncer_port
-unix_socket_dir =
-auth_type = any
-pool_mode = transaction
-default_pool_size = $pool_size
-max_client_conn = 1000
-log_connections = 0
-log_disconnections = 0
-INI
-        (cd / && pg_exec "$pgbouncer" -q "$dir/pgbouncer.ini") </dev/null >"$dir/pgbouncer.log" 2>&1 &
-        bouncer_pid=$!
-        for _ in $(seq 50); do
-            if "$psql" "host=127.0.0.1 port=$bouncer_port user=app dbname=app" -qAtc 'SELECT 1' >/dev/null 2>&1; then
-                kill -0 "$bouncer_pid" && pids+=("$bouncer_pid") && return 0
-            fi
-            kill -0 "$bouncer_pid" 2>/dev/null || break
-            sleep 0.1
-        done
-    done
-    cat "$dir/pgbouncer.log" >&2
-    return 1
-}
-
 measure_rounds() {
     for round in $(seq "$rounds"); do
         say "round $round of $rounds"
-        pgbench_run bouncer simple "$bouncer_port" "$bouncer_pid"
+        pgbench_run bouncer "$bouncer_port" "$bouncer_pid" -M simple -c "$clients"
         loadgen_run tcp "$main_address" "$main_pid" json
-        pgbench_run bouncer simple "$bouncer_port" "$bouncer_pid"
+        pgbench_run bouncer "$bouncer_port" "$bouncer_pid" -M simple -c "$clients"
         loadgen_run unix "$unix_address" "$unix_pid" json
         loadgen_run msgpack "$main_address" "$main_pid" msgpack
-        pgbench_run direct_simple simple "$pg_port"
-        pgbench_run direct_prepared prepared "$pg_port"
+        pgbench_run direct_simple "$pg_port" 0 -M simple -c "$clients"
+        pgbench_run direct_prepared "$pg_port" 0 -M prepared -c "$clients"
         measure_php apart "$last_core" 0
         measure_php one 0 0
         measure_php free "0-$last_core" "0-$last_core"
@@ -223,16 +87,9 @@ placement() {
     esac
 }
 
-row() { printf '| %s |\n' "$(printf '%s | ' "$@" | sed 's/ | $//')"; }
-
 print_report() {
-    local cpu
-    cpu=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
+    heading "ROUNDS=$rounds DURATION=$duration CLIENTS=$clients CALLS=$calls IDLE=$idle make bench"
     cat <<MARKDOWN
-Measured $(date -u +%Y-%m-%d) on $(nproc) cores (${cpu:-unknown CPU}), Linux $(uname -r), with
-$("$rr_pgpool" --version), $("$(pg_find_bin)/postgres" --version | sed 's/postgres (\(.*\)) /\1 /'), $("$pgbouncer" --version | head -n 1), PHP $(php -r 'echo PHP_VERSION;'), $(rustc --version | cut -d' ' -f1-2);
-everything on the same machine, medians of $rounds interleaved rounds of $duration s. Command:
-\`ROUNDS=$rounds DURATION=$duration CLIENTS=$clients CALLS=$calls IDLE=$idle make bench\`
 
 ### One row by primary key, $clients connections
 
@@ -279,28 +136,9 @@ MARKDOWN
     row "all connected, each after one Execute (goal: under 60)" "$(median rss_after_one_call)"
 }
 
-ulimit -n "$(ulimit -Hn)" || true
-if [ "$(ulimit -n)" != unlimited ] && [ "$(ulimit -n)" -lt $((idle + 200)) ]; then
-    say "only $(ulimit -n) open files are allowed, $((idle + 200)) are needed for $idle idle connections"
-    exit 1
-fi
-pgbench=$(find_program pgbench)
-psql=$(find_program psql)
-pgbouncer=$(find_program pgbouncer)
 last_core=$(($(nproc) - 1))
-rr_pgpool=${RR_PGPOOL_BINARY:-$target/release/rr-pgpool}
-loadgen=${LOADGEN_BINARY:-$target/release/loadgen}
-say "building the release"
-[ -n "${RR_PGPOOL_BINARY:-}" ] || cargo build --quiet --release --package rr-pgpool
-[ -n "${LOADGEN_BINARY:-}" ] || cargo build --quiet --release --package loadgen
-
-say "starting PostgreSQL with pgbench's data, scale $scale"
-pg_init "$dir"
-pg_start "$dir" -c fsync=off -c synchronous_commit=off -c shared_buffers=256MB -c max_connections=200
-PGPASSWORD=secret "$pgbench" -h 127.0.0.1 -p "$pg_port" -U app -i -q -s "$scale" app >"$dir/pgbench.log" 2>&1 \
-    || { cat "$dir/pgbench.log" >&2; exit 1; }
-
-start_pgbouncer
+prepare
+start_pgbouncer pgbouncer any
 unix_address=unix://$dir/pgpool.sock
 start_pool unix "$unix_address" "$dir"
 unix_pid=$pool_pid

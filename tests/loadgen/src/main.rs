@@ -1,5 +1,5 @@
 //! The load generator: goridge connections that call Execute, latencies, and what each call costs
-//! the server in CPU. It runs on one thread, so that it takes as little as it can from a machine
+//! the server in CPU; and idle connections at either door. It runs on one thread, so that it takes as little as it can from a machine
 //! that also runs the server; it never checks rows beyond whether an error came.
 
 mod client;
@@ -10,7 +10,7 @@ mod process;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use goridge_framing::Codec;
 use serde_json::Value;
 
@@ -72,6 +72,18 @@ struct ExecuteArgs {
 struct IdleArgs {
     #[command(flatten)]
     common: Common,
+    /// What is spoken: goridge or postgres.
+    #[arg(long, value_enum, default_value_t = Protocol::Goridge)]
+    protocol: Protocol,
+    /// User at the PostgreSQL door.
+    #[arg(long, default_value = "app")]
+    user: String,
+    /// Password at the PostgreSQL door, if it asks for one.
+    #[arg(long, default_value = "")]
+    password: String,
+    /// Database at the PostgreSQL door.
+    #[arg(long, default_value = "primary")]
+    database: String,
     /// How many connections stay open.
     #[arg(long, default_value_t = 10_000)]
     connections: usize,
@@ -81,6 +93,13 @@ struct IdleArgs {
     /// How long the server gets to settle before its memory is read, in seconds.
     #[arg(long, default_value = "2", value_parser = seconds)]
     settle: Duration,
+}
+
+/// The doors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Protocol {
+    Goridge,
+    Postgres,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
