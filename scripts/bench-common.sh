@@ -57,10 +57,9 @@ ratio() { # NAME NAME: of their medians
     awk -v a="$(median "$1")" -v b="$(median "$2")" 'BEGIN { if (b > 0) printf "%.2f", a / b; else print "-" }'
 }
 
-# cpu_us PID: user and system time so far, in microseconds.
-cpu_us() {
-    sed 's/.*) //' "/proc/$1/stat" | awk -v hz="$(getconf CLK_TCK)" '{ printf "%.0f", ($12 + $13) * 1e6 / hz }'
-}
+# cpu_us PID: user and system time of its threads so far, in microseconds. Not from /proc/PID/stat,
+# which counts clock ticks.
+cpu_us() { cat "/proc/$1"/task/*/schedstat | awk '{ sum += $1 } END { printf "%.0f", sum / 1000 }'; }
 
 json_field() { php -r 'echo json_decode(stream_get_contents(STDIN), true)[$argv[1]];' "$1"; }
 
