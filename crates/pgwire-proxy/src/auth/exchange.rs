@@ -32,6 +32,8 @@ pub(crate) enum Step {
     Accepted(Option<(u32, Vec<u8>)>),
     /// It is not, or nobody knows it.
     Denied,
+    /// Nobody knows it, where everybody known is trusted.
+    Unknown,
     /// The answer breaks the protocol.
     Malformed(&'static str),
 }
@@ -42,8 +44,8 @@ pub(crate) struct Exchange {
 }
 
 enum State {
-    /// Nothing is asked; the answer is this.
-    Settled(bool),
+    /// Nothing is asked. Whether it is let in all the same.
+    Trusted(bool),
     Cleartext(Option<Form>),
     Md5 {
         /// What the answer must be; `None` for nobody.
@@ -67,8 +69,8 @@ impl Exchange {
     ) -> Self {
         let form = known.map(Credential::form);
         let state = match (mode, form) {
-            (AuthMode::None, _) => State::Settled(true),
-            (AuthMode::Trust, form) => State::Settled(form.is_some()),
+            (AuthMode::None, _) => State::Trusted(true),
+            (AuthMode::Trust, form) => State::Trusted(form.is_some()),
             (AuthMode::Password, form) => State::Cleartext(match form {
                 // Anybody's stored hash is by their own name.
                 Some(Form::Md5(hash)) => Some(Form::Md5(format!("{hash}{user}"))),
@@ -96,7 +98,8 @@ impl Exchange {
     /// The first step, before anything was answered.
     pub(crate) fn start(&mut self) -> Step {
         match &self.state {
-            State::Settled(accepted) => decide(*accepted),
+            State::Trusted(true) => Step::Accepted(None),
+            State::Trusted(false) => Step::Unknown,
             State::Cleartext(_) => Step::Ask(CLEARTEXT, Vec::new()),
             State::Md5 { salt, .. } => Step::Ask(MD5, salt.to_vec()),
             State::Sasl { .. } => {
@@ -139,7 +142,7 @@ impl Exchange {
                 Ok(None) => Step::Denied,
                 Err(Malformed(why)) => Step::Malformed(why),
             },
-            State::Settled(_) | State::Over => Step::Malformed("nothing was asked"),
+            State::Trusted(_) | State::Over => Step::Malformed("nothing was asked"),
         }
     }
 

@@ -258,6 +258,10 @@ async fn prove(wire: &mut Wire, mut exchange: Exchange, user: &str) -> Result<()
                     format!("password authentication failed for user \"{user}\""),
                 ));
             }
+            Step::Unknown => {
+                let message = format!("role \"{user}\" does not exist");
+                return Err(Refusal::new(SqlState::INVALID_AUTHORIZATION, message));
+            }
             Step::Malformed(why) => return Err(Refusal::new(SqlState::PROTOCOL_VIOLATION, why)),
         }
     }

@@ -151,6 +151,7 @@ impl Session {
         backend::ready(&mut self.output, TransactionStatus::Idle);
         self.flush = true;
         self.count_unit();
+        self.release_if_done();
     }
 
     /// Cancels what the server runs for this client; nothing when it runs nothing.

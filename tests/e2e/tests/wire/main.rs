@@ -3,3 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod differential;
+mod login;
+mod prepared;
+mod protocol;
+mod settings;
+mod talk;

@@ -14,6 +14,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
@@ -77,7 +78,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 /// One connection. A method that is dropped half way may leave it unusable.
 pub struct WireClient {
     stream: Box<dyn Stream>,
-    input: Vec<u8>,
+    input: BytesMut,
     /// Reported parameters as they came.
     pub parameters: BTreeMap<String, String>,
     /// Body of BackendKeyData.
@@ -101,7 +102,7 @@ impl WireClient {
         };
         Ok(Self {
             stream,
-            input: Vec::new(),
+            input: BytesMut::new(),
             parameters: BTreeMap::new(),
             key: Vec::new(),
             asked: Vec::new(),
@@ -185,8 +186,7 @@ impl WireClient {
         while self.input.len() < len + 1 {
             self.fill().await?;
         }
-        let rest = self.input.split_off(len + 1);
-        let message = std::mem::replace(&mut self.input, rest);
+        let message = self.input.split_to(len + 1);
         Ok(Reply { tag, body: message[5..].to_vec() })
     }
 
