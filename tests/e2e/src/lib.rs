@@ -11,4 +11,4 @@ mod setup;
 
 pub use reply::{eventually, failed, ok};
 pub use server::{TestServer, config};
-pub use setup::Setup;
+pub use setup::{Linked, Setup};

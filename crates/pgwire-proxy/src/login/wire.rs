@@ -53,8 +53,10 @@ impl Wire {
 
     /// The next packet without a type byte.
     pub(super) async fn opening(&mut self) -> Result<Opening, Refusal> {
-        let invalid =
-            |error: StartupError| Refusal::new(SqlState::PROTOCOL_VIOLATION, error.to_string());
+        let invalid = |error| match error {
+            StartupError::CancelKey => Refusal::Silent,
+            told => Refusal::new(SqlState::PROTOCOL_VIOLATION, told.to_string()),
+        };
         self.fill(4).await?;
         let field = self.input.first_chunk().copied().unwrap_or_default();
         // Not PostgreSQL's protocol at all: whoever it is would not understand an answer.

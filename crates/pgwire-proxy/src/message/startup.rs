@@ -53,6 +53,9 @@ pub(crate) enum StartupError {
     Length,
     #[error("invalid startup packet layout: expected terminator as last byte")]
     Layout,
+    /// Nobody waits for an answer to a cancel request.
+    #[error("invalid length of query cancel packet")]
+    CancelKey,
 }
 
 /// The length of the whole packet, from its length field.
@@ -66,7 +69,7 @@ pub(crate) fn read(mut packet: &[u8]) -> Result<Opening, StartupError> {
     let major = take(&mut packet).map(u16::from_be_bytes).ok_or(StartupError::Length)?;
     let minor = take(&mut packet).map(u16::from_be_bytes).ok_or(StartupError::Length)?;
     match (major, minor) {
-        (SPECIAL_MAJOR, 5678) => cancel(packet).ok_or(StartupError::Length),
+        (SPECIAL_MAJOR, 5678) => cancel(packet).ok_or(StartupError::CancelKey),
         (SPECIAL_MAJOR, 5679) => Ok(Opening::Tls),
         (SPECIAL_MAJOR, 5680) => Ok(Opening::Gss),
         (PROTOCOL_MAJOR, minor) => {
@@ -118,7 +121,7 @@ mod tests {
         let key = CancelKey { process_id: 7, secret: -1 };
         let packet = b"\x04\xd2\x16\x2e\0\0\0\x07\xff\xff\xff\xff";
         assert_eq!(read(packet), Ok(Opening::Cancel(key)));
-        assert_eq!(read(&packet[..11]), Err(StartupError::Length));
+        assert_eq!(read(&packet[..11]), Err(StartupError::CancelKey));
         assert_eq!(read(b"\0\x02\0\0"), Ok(Opening::Version { major: 2, minor: 0 }));
         let Ok(Opening::Startup(startup)) = read(b"\0\x03\0\x02user\0app\0database\0x\0\0") else {
             panic!("a startup message")

@@ -190,6 +190,12 @@ impl Attached {
         self.status() != TransactionStatus::Idle || !self.is_free()
     }
 
+    /// Whether a statement that is sent now may run in an explicit transaction.
+    pub(super) fn may_be_in_transaction(&self) -> bool {
+        let mut units = self.owed.iter().filter_map(Expect::unit).chain(self.batch);
+        self.status() != TransactionStatus::Idle || units.any(|unit| !unit.keeps_transaction())
+    }
+
     /// What goes in front of a batch or Query when nothing is under way: statements that are one
     /// too many are closed, and another client's sequence values are forgotten before anything
     /// can ask for them.

@@ -20,7 +20,8 @@ impl Session {
         }
         let need = class.needs_session?;
         let in_block = self.server.as_ref().is_some_and(|server| server.is_in_block());
-        let lasts = class.statements == 1 && !in_block;
+        let may_end = self.server.as_ref().is_some_and(|server| server.may_be_in_transaction());
+        let lasts = class.statements == 1 && !may_end;
         let what = match need {
             SessionNeed::Listen => "LISTEN",
             SessionNeed::HoldCursor => "DECLARE ... WITH HOLD",

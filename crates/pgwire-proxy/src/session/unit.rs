@@ -39,7 +39,7 @@ impl Unit {
         *self = Self::ANYTHING;
     }
 
-    /// Whether a transaction that is open before it certainly is after it.
+    /// Whether one is in a transaction after it exactly if one is before it.
     pub(super) fn keeps_transaction(self) -> bool {
         !self.controls
     }

@@ -1,12 +1,11 @@
 //! When the database fails: three classes that are never mixed, the real cause at once, and
 //! recovery without a restart.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use e2e::{Setup, TestServer, eventually, failed, ok};
+use e2e::{Linked, Setup, TestServer, eventually, failed, ok};
 use serde_json::{Value, json};
-use test_support::{FaultyLink, StopMode, TestCluster};
+use test_support::{StopMode, TestCluster};
 
 /// Substrings by which Laravel, Doctrine and Cycle recognise a lost connection, in lower case.
 const DETECTORS: [&str; 9] = [
@@ -28,29 +27,14 @@ fn assert_matches_no_detector(reply: &Value) {
     }
 }
 
-/// A database, a link in front of it, and a server that connects through the link.
-struct Linked {
-    server: TestServer,
-    link: FaultyLink,
-    setup: Setup,
-}
-
-impl Linked {
-    async fn new(pool: Value) -> Self {
-        let setup = Setup::new().await;
-        setup.db.batch("CREATE TABLE t (a int)").await;
-        let cluster = TestCluster::shared().await;
-        let target = SocketAddr::from(([127, 0, 0, 1], cluster.port()));
-        let link = FaultyLink::to(target).await;
-        let port = |port: u16| format!("127.0.0.1:{port}/");
-        let dsn = setup.db.dsn().replace(&port(cluster.port()), &port(link.port()));
-        let more = json!({"backends": {"primary": {
-            "pool": pool,
-            "behavior": {"query_timeout": "300ms"},
-        }}});
-        let server = TestServer::start(&dsn, &more).await;
-        Self { server, link, setup }
-    }
+async fn linked(pool: Value) -> Linked {
+    let linked = Linked::with(&json!({"backends": {"primary": {
+        "pool": pool,
+        "behavior": {"query_timeout": "300ms"},
+    }}}))
+    .await;
+    linked.setup.db.batch("CREATE TABLE t (a int)").await;
+    linked
 }
 
 #[tokio::test]
@@ -140,7 +124,7 @@ async fn class_one_not_executed() {
 
 #[tokio::test]
 async fn class_one_without_a_farewell() {
-    let linked = Linked::new(json!({})).await;
+    let linked = linked(json!({})).await;
     let mut client = linked.server.client().await;
     let running = "wait_event = 'PgSleep'";
     let select = json!({"query": "SELECT pg_sleep(60)", "timeout": -1});
@@ -156,7 +140,7 @@ async fn class_one_without_a_farewell() {
 
 #[tokio::test]
 async fn class_two_outcome_unknown() {
-    let linked = Linked::new(json!({})).await;
+    let linked = linked(json!({})).await;
     let mut client = linked.server.client().await;
     let running = "wait_event = 'PgSleep'";
     let insert = json!({"query": "INSERT INTO t SELECT 1 FROM pg_sleep(60)", "timeout": -1});
@@ -285,7 +269,7 @@ async fn postgresql_never_sees_more_connections_than_configured() {
 
 #[tokio::test]
 async fn a_database_that_does_not_answer_is_told_in_time() {
-    let linked = Linked::new(json!({"max_connections": 4, "max_held": 4})).await;
+    let linked = linked(json!({"max_connections": 4, "max_held": 4})).await;
     let mut client = linked.server.client().await;
     for n in 0..4 {
         ok(client.call("SessionBegin", json!({"session_id": format!("{n}")})).await);

@@ -263,7 +263,7 @@ async fn what_is_no_login_is_not_answered_at_length() {
         client.send(bytes).await.unwrap();
         client.shutdown().await.unwrap();
         let replies = client.until_closed().await;
-        let told = replies.first().and_then(|reply| reply.error());
+        let told = replies.first().and_then(test_support::Reply::error);
         assert_eq!(told.as_ref().map(WireFault::code), code, "{:?}", &bytes[..8.min(bytes.len())]);
     }
     assert_eq!(setup.wire().await.rows("SELECT 1").await, ["1"]);

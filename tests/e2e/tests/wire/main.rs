@@ -2,8 +2,10 @@
 //! program, so that all tests share one throw-away cluster.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod cancel;
 mod differential;
 mod login;
+mod modes;
 mod prepared;
 mod protocol;
 mod settings;
