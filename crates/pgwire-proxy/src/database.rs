@@ -118,9 +118,9 @@ impl Database {
         &self,
         sql: &[u8],
         types: &[u8],
-        search_path: Option<&str>,
+        context: Option<&str>,
     ) -> Arc<Statement> {
-        self.shared.statements.share(sql, types, search_path, |sql| self.judge(sql))
+        self.shared.statements.share(sql, types, context, |sql| self.judge(sql))
     }
 
     /// Whether an unnamed text is worth a prepared statement of its own: it has come before.
@@ -133,9 +133,9 @@ impl Database {
         &self,
         sql: &[u8],
         types: &[u8],
-        search_path: Option<&str>,
+        context: Option<&str>,
     ) -> Statement {
-        Statement::new(sql, types, search_path, self.judge(sql), self.new_number())
+        Statement::new(sql, types, context, self.judge(sql), self.new_number())
     }
 
     /// A number that stands for nothing yet.

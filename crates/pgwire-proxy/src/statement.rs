@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lru::LruCache;
+use pool_manager::Settings;
 use pool_manager::classify::Classification;
 
 /// Statements that are remembered, whether or not a client has them at the moment.
@@ -23,8 +24,8 @@ pub(crate) struct Statement {
     pub(crate) sql: Box<[u8]>,
     /// Number and oids of the parameter types, as a Parse has them.
     pub(crate) types: Box<[u8]>,
-    /// The search path under which it was named: one text means other tables under another one.
-    pub(crate) search_path: Option<Box<str>>,
+    /// The settings under which it was named, as [`context`] writes them.
+    pub(crate) context: Option<Box<str>>,
     pub(crate) class: Classification,
     /// Clients that say the same share it.
     is_shared: bool,
@@ -35,14 +36,14 @@ impl Statement {
     pub(crate) fn new(
         sql: &[u8],
         types: &[u8],
-        search_path: Option<&str>,
+        context: Option<&str>,
         class: Classification,
         number: u64,
     ) -> Self {
         Self {
             sql: sql.into(),
             types: types.into(),
-            search_path: search_path.map(Into::into),
+            context: context.map(Into::into),
             class,
             is_shared: false,
             number: AtomicU64::new(number),
@@ -70,9 +71,9 @@ impl Statement {
         *self.sql == *sql && *self.types == *types
     }
 
-    /// Whether it was named under this search path.
-    pub(crate) fn is_of(&self, search_path: Option<&str>) -> bool {
-        self.search_path.as_deref() == search_path
+    /// Whether it was named under these settings.
+    pub(crate) fn is_of(&self, context: Option<&str>) -> bool {
+        self.context.as_deref() == context
     }
 
     /// Bytes that it takes.
@@ -81,12 +82,48 @@ impl Statement {
     }
 }
 
+/// Settings that decide what a text means when it is prepared: which tables, which moment or date
+/// a constant is.
+const READ_BY: [&str; 9] = [
+    "array_nulls",
+    "backslash_quote",
+    "datestyle",
+    "default_text_search_config",
+    "intervalstyle",
+    "lc_monetary",
+    "search_path",
+    "timezone",
+    "transform_null_equals",
+];
+
+/// Those of a client's settings that decide what its texts mean; `None`: all are the server's own.
+pub(crate) fn context(settings: &Settings) -> Option<Arc<str>> {
+    let mut context = String::new();
+    for name in READ_BY {
+        if let Some(value) = settings.get(name) {
+            context.extend([name, "=", value, "\0"]);
+        }
+    }
+    (!context.is_empty()).then(|| context.into())
+}
+
+/// Whether a text may hold a constant such as `'now'::timestamptz`, which means the moment at which
+/// it is prepared: what another client has prepared is something else then.
+fn depends_on_the_moment(sql: &[u8]) -> bool {
+    let words: [&[u8]; 4] = [b"now", b"today", b"tomorrow", b"yesterday"];
+    // Within quotes it begins a word; wherever else it stands, little is lost.
+    sql.contains(&b'\'')
+        && sql
+            .split(|byte| !byte.is_ascii_alphabetic())
+            .any(|word| words.iter().any(|moment| word.eq_ignore_ascii_case(moment)))
+}
+
 /// The statements of one database's clients.
 #[derive(Debug)]
 pub(crate) struct Statements {
     hasher: RandomState,
     numbers: AtomicU64,
-    /// By the hash of what they say and under which search path.
+    /// By the hash of what they say and under which settings.
     remembered: Mutex<LruCache<u64, Arc<Statement>>>,
     /// Hashes of unnamed texts.
     seen: Mutex<LruCache<u64, ()>>,
@@ -114,19 +151,22 @@ impl Statements {
         &self,
         sql: &[u8],
         types: &[u8],
-        search_path: Option<&str>,
+        context: Option<&str>,
         judge: impl FnOnce(&[u8]) -> Classification,
     ) -> Arc<Statement> {
-        let hash = self.hasher.hash_one((sql, types, search_path));
+        let hash = self.hasher.hash_one((sql, types, context));
         let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = remembered.get(&hash)
             && found.says(sql, types)
-            && found.is_of(search_path)
+            && found.is_of(context)
         {
             return Arc::clone(found);
         }
         let number = self.new_number();
-        let made = Statement::new(sql, types, search_path, judge(sql), number);
+        let made = Statement::new(sql, types, context, judge(sql), number);
+        if depends_on_the_moment(sql) {
+            return Arc::new(made);
+        }
         let made = Arc::new(Statement { is_shared: true, ..made });
         if sql.len() <= MAX_REMEMBERED_TEXT {
             remembered.put(hash, Arc::clone(&made));
@@ -154,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn one_text_under_one_search_path_is_one_statement() {
+    fn one_text_under_the_same_settings_is_one_statement() {
         let statements = Statements::default();
         let first = share(&statements, "select 1", None);
         let number = first.number();
@@ -162,6 +202,30 @@ mod tests {
         assert_eq!(share(&statements, "select 1", None).number(), number, "also after a while");
         assert_ne!(share(&statements, "select 2", None).number(), number);
         assert_ne!(share(&statements, "select 1", Some("a")).number(), number);
+    }
+
+    #[test]
+    fn what_means_the_moment_is_nobody_elses() {
+        let statements = Statements::default();
+        for sql in ["select 'now'::timestamptz", "SELECT date ' TODAY '", "select $$x$$, 'now '"] {
+            let number = share(&statements, sql, None).number();
+            assert_ne!(share(&statements, sql, None).number(), number, "{sql}");
+        }
+        let number = share(&statements, "select now(), knows('it')", None).number();
+        assert_ne!(share(&statements, "select now(), knows('it')", None).number(), number);
+        let number = share(&statements, "select knows('it')", None).number();
+        assert_eq!(share(&statements, "select knows('it')", None).number(), number);
+    }
+
+    #[test]
+    fn the_context_is_what_texts_are_read_by() {
+        let settings = |pairs: &[(&str, &str)]| {
+            let owned = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            Settings::accepted(owned)
+        };
+        assert_eq!(context(&settings(&[("application_name", "x")])), None);
+        let two = context(&settings(&[("timezone", "UTC"), ("datestyle", "German")]));
+        assert_eq!(two.as_deref(), Some("datestyle=German\0timezone=UTC\0"));
     }
 
     #[test]

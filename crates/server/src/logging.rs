@@ -18,7 +18,8 @@ pub(crate) fn start(level: LogLevel) {
         LogLevel::Error => "error",
     };
     // Of libraries only what is wrong.
-    let filter = EnvFilter::new(format!("warn,rr_pgpool={level},pool_manager={level}"));
+    let filter =
+        EnvFilter::new(format!("warn,rr_pgpool={level},pool_manager={level},pgwire_proxy={level}"));
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

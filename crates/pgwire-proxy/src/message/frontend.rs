@@ -191,6 +191,11 @@ pub(crate) fn put_close_statement(out: &mut BytesMut, name: &str) {
     });
 }
 
+/// Appends a Flush.
+pub(crate) fn put_flush(out: &mut BytesMut) {
+    message(out, request::FLUSH, |_| {});
+}
+
 /// Appends a Query.
 pub(crate) fn put_query(out: &mut BytesMut, sql: &str) {
     message(out, request::QUERY, |out| put_cstr(out, sql.as_bytes()));

@@ -7,19 +7,25 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pool_manager::classify::{
-    Classification, SessionNeed, SettingsEffect, TransactionControl, touched_settings,
+    Classification, SessionNeed, SettingsEffect, StatementKind, TransactionControl,
+    touched_settings,
 };
 use pool_manager::{Checkout, SettingsQuestion, TransactionStatus};
 
 use super::cancel::Cancelling;
 use super::copy::CopyIn;
 use super::expect::{Expect, OwnQuery};
+use super::names::cut;
 use super::unit::Unit;
 use crate::message::frontend;
 use crate::statement::Statement;
 
 /// Messages of a usual batch.
 const USUAL_BATCH: usize = 8;
+/// Room for so many replies is kept with a connection.
+const USUAL_PIPELINE: usize = 64;
+/// Replies that may be owed before no more messages are taken.
+const MAX_OWED: usize = 1024;
 /// Statements closed in front of one batch, at most: a full cache is emptied over several.
 const MAX_CLOSES: usize = 64;
 /// Settings that are asked for by name in one question.
@@ -36,6 +42,8 @@ pub(super) struct Attached {
     /// The number of the unnamed statement that the server has.
     pub(super) unnamed: Option<u64>,
     pub(super) portals: Portals,
+    /// The server was asked to answer what it owes.
+    pub(super) hurried: bool,
     /// Statements that the open batch prepares, with their names: usable by its later messages, but
     /// not yet kept.
     pub(super) parsing: Vec<(u64, String)>,
@@ -51,6 +59,13 @@ pub(super) struct Attached {
     pub(super) failed: bool,
     /// Bytes at the front of what was received that go to the client as they are.
     pub(super) cleared: usize,
+    /// The rest of a large message of the client's is still to be sent: until then nothing else
+    /// may be.
+    pub(super) uploading: bool,
+    /// The client's settings are to be found out then.
+    settles_late: bool,
+    /// Something runs, or has run, in this transaction that changes how texts are read until its end.
+    pub(super) reads_otherwise: bool,
     /// Bytes of a large message that have still to arrive, and go to the client as they come.
     pub(super) passing: usize,
     /// Answers of ours among what is owed.
@@ -95,13 +110,22 @@ impl Portals {
     pub(super) fn bind(&mut self, name: &[u8], statement: Option<Arc<Statement>>) {
         if name.is_empty() {
             self.unnamed = statement;
-        } else if self.named.len() < MAX_PORTALS {
+        } else if self.named.len() < MAX_PORTALS || self.named.contains_key(name) {
             self.named.insert(name.into(), statement);
         }
     }
 
     pub(super) fn get(&self, name: &[u8]) -> Option<&Arc<Statement>> {
         if name.is_empty() { self.unnamed.as_ref() } else { self.named.get(name)?.as_ref() }
+    }
+
+    /// One is closed.
+    pub(super) fn close(&mut self, name: &[u8]) {
+        if name.is_empty() {
+            self.unnamed = None;
+        } else {
+            self.named.remove(name);
+        }
     }
 
     /// They end with their transaction.
@@ -121,6 +145,7 @@ impl Default for Attached {
             batch: None,
             unnamed: None,
             portals: Portals::default(),
+            hurried: false,
             parsing: Vec::new(),
             private: Vec::new(),
             touched: None,
@@ -128,6 +153,9 @@ impl Default for Attached {
             completed: false,
             failed: false,
             cleared: 0,
+            uploading: false,
+            settles_late: false,
+            reads_otherwise: false,
             passing: 0,
             synthetic: 0,
             wanted: 0,
@@ -151,6 +179,10 @@ impl Attached {
     pub(super) fn release(mut self: Box<Self>, now: Instant) {
         let Some(mut connection) = self.connection.0.take() else { return };
         self.unnamed = None;
+        self.reads_otherwise = false;
+        if self.owed.capacity() > USUAL_PIPELINE {
+            self.owed = VecDeque::with_capacity(USUAL_BATCH);
+        }
         for (_, name) in self.private.drain(..) {
             connection.close_statement_later(name);
         }
@@ -167,6 +199,43 @@ impl Attached {
         self.owed.is_empty() && self.batch.is_none()
     }
 
+    /// Whether the server can do nothing before the client goes on: in the middle of a message, of
+    /// a batch, or of the data of a COPY.
+    pub(super) fn waits_for_client(&self) -> bool {
+        let answered = self.connection.unsent() == 0 && self.owed.is_empty();
+        self.uploading || self.copy.reads || (answered && self.batch.is_some())
+    }
+
+    /// Whether so much is owed that no more may be sent. The server is asked to answer, which it
+    /// need not do before a Sync.
+    pub(super) fn owes_too_much(&mut self) -> bool {
+        let too_much = self.owed.len() >= MAX_OWED;
+        if too_much && !self.uploading && !std::mem::replace(&mut self.hurried, true) {
+            frontend::put_flush(self.connection.outgoing());
+        }
+        too_much
+    }
+
+    /// All of a large message was sent, and what had to wait for it can be.
+    pub(super) fn upload_ends(&mut self) {
+        self.uploading = false;
+        if let Some(sync) = self.copy.late_sync.take() {
+            self.put_sync(&sync);
+        }
+    }
+
+    /// Has the client's settings found out when the large message that it is sending has ended;
+    /// whether there is one.
+    pub(super) fn settle_after_upload(&mut self) -> bool {
+        self.settles_late = self.uploading;
+        self.uploading
+    }
+
+    /// Whether that time has come.
+    pub(super) fn is_to_settle(&mut self) -> bool {
+        !self.uploading && std::mem::take(&mut self.settles_late)
+    }
+
     /// Whether all that the client has completed with a Sync or Query was answered.
     pub(super) fn owes_no_unit(&self) -> bool {
         !self.owed.iter().any(Expect::ends_with_ready)
@@ -175,6 +244,7 @@ impl Attached {
     /// Whether an earlier batch or Query, if it succeeds, changes what a name stands for. What the
     /// open batch itself does to it comes to pass or is skipped together with what asks.
     pub(super) fn may_change(&self, name: &[u8]) -> bool {
+        let name = cut(name);
         let open = u32::from(self.batch.is_some());
         if self.connection.owed() <= open {
             return false;
@@ -245,10 +315,20 @@ impl Attached {
     /// Notes that a statement of this client is about to run.
     pub(super) fn will_run(&mut self, class: &Classification, sql: &[u8], client: u64) {
         self.connection.will_run(class, client);
+        if !class.clean && changes_reading(sql) {
+            // Nobody knows what later texts do.
+            self.connection.taint();
+        }
+        self.reads_otherwise |=
+            class.kind == StatementKind::Set || (class.statements > 1 && !class.clean);
         match class.settings {
             SettingsEffect::None => {}
             SettingsEffect::Named | SettingsEffect::Any => {
                 let touched = touched_settings(&String::from_utf8_lossy(sql));
+                if touched.names.iter().any(|name| name == "seed") {
+                    // random() would repeat itself for whoever comes next.
+                    self.connection.taint();
+                }
                 let any = class.settings == SettingsEffect::Any;
                 self.touch(touched.names, any || touched.resets);
             }
@@ -298,6 +378,12 @@ impl Attached {
         }
     }
 
+    /// Whether a text may mean something else here than to others: a temporary table may stand where
+    /// they have another one, or a setting be in force until the transaction's end.
+    pub(super) fn is_changed(&self) -> bool {
+        self.connection.is_dirty() || self.touched.is_some() || self.reads_otherwise
+    }
+
     /// Whether what others have prepared means the same to this client: it is in no failed
     /// transaction when the server comes to it, which would have to say so, and has changed nothing
     /// in the session.
@@ -307,15 +393,34 @@ impl Attached {
             let mut units = self.owed.iter().filter_map(Expect::unit);
             units.any(|unit| in_transaction || !unit.keeps_transaction())
         };
-        self.status() != TransactionStatus::Failed
-            && !self.connection.is_dirty()
-            && !may_fail_first()
+        self.status() != TransactionStatus::Failed && !self.is_changed() && !may_fail_first()
     }
+}
+
+/// Whether a text, or a value in it, may change where strings end in the texts that follow.
+pub(super) fn changes_reading(text: &[u8]) -> bool {
+    const TELLING: [&str; 12] = [
+        "standard_conforming_strings",
+        "backslash_quote",
+        "gbk",
+        "gb18030",
+        "big5",
+        "sjis",
+        "shift",
+        "uhc",
+        "johab",
+        "mskanji",
+        "win9",
+        "windows9",
+    ];
+    let text = String::from_utf8_lossy(text).to_ascii_lowercase();
+    TELLING.iter().any(|word| text.contains(word))
 }
 
 /// Whether lastval() or currval() may be asked for in what this statement begins.
 fn may_ask_for_sequences(class: &Classification) -> bool {
     class.transaction == TransactionControl::Begin
+        || !class.clean
         || class.needs_session == Some(SessionNeed::SequenceValue)
         || class.statements > 1
 }

@@ -11,7 +11,7 @@ use pool_manager::{SqlState, TransactionStatus};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::cancel::Cancelling;
-use super::{Session, Step};
+use super::{HIGH_WATER, Session, Step};
 use crate::proxy::ProxyOptions;
 
 /// How long the server may take to react to a cancel request before it is sent again.
@@ -92,6 +92,9 @@ impl Session {
             return None;
         }
         let phase = match (&self.server, &self.lost) {
+            (Some(server), _) if server.waits_for_client() || self.output.len() >= HIGH_WATER => {
+                Phase::IdleInTransaction
+            }
             (Some(server), _) if !server.is_free() => Phase::Running,
             (Some(server), _) if server.status() != TransactionStatus::Idle => {
                 Phase::IdleInTransaction
@@ -123,13 +126,15 @@ impl Session {
                 );
                 Some(Step::End)
             }
-            Phase::Running => self.run_out_of_time(),
+            Phase::Running => self.run_out_of_time(cx),
         }
     }
 
     /// Cancels what runs; after a few attempts without effect the connection is given up.
-    fn run_out_of_time(&mut self) -> Option<Step> {
+    fn run_out_of_time(&mut self, cx: &Context<'_>) -> Option<Step> {
         self.clock.attempts += 1;
+        // What follows has to be polled, and the clock set again.
+        cx.waker().wake_by_ref();
         if self.clock.attempts > CANCEL_ATTEMPTS {
             return self.lose(pool_manager::LinkError::Closed(None));
         }

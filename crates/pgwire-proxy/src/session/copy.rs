@@ -22,6 +22,8 @@ pub(super) struct CopyIn {
     pub(super) reads: bool,
     /// A Sync was sent in front of the data.
     ignored_sync: bool,
+    /// A Sync that was kept back, to be sent behind a message that is still under way.
+    pub(super) late_sync: Option<Box<[u8]>>,
     /// Syncs that came among the data.
     kept_back: Vec<Box<[u8]>>,
 }
@@ -31,7 +33,7 @@ impl Session {
     /// us when nothing is.
     pub(super) fn copy(&mut self, tag: u8, message: &[u8]) -> Taken {
         let Some(server) = self.server.as_deref_mut().filter(|server| !server.is_free()) else {
-            return Taken::Done;
+            return Taken::Dropped;
         };
         server.connection.outgoing().extend_from_slice(message);
         if tag == request::COPY_DATA {
@@ -112,7 +114,12 @@ impl Attached {
             // Was the Sync read before or after the cancellation? Its answer may still come.
             self.connection.taint();
         }
-        std::mem::take(&mut self.copy).kept_back.pop()
+        let sync = std::mem::take(&mut self.copy).kept_back.pop();
+        if self.uploading {
+            self.copy.late_sync = sync;
+            return None;
+        }
+        sync
     }
 
     /// Sends a Sync: the end of the open batch, or of an empty one.

@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use pool_manager::classify::{SettingsEffect, custom_setting};
 use pool_manager::{STATEMENT_PREFIX, ServerError, SqlState};
 
-use super::attached::Attached;
+use super::attached::{Attached, changes_reading};
 use super::expect::{Ending, Expect, Parsing, Synthetic};
 use super::input::Taken;
 use super::names::{Change, Named};
@@ -80,8 +80,8 @@ impl Session {
 
     /// The statement that a Parse makes; shared with whoever has prepared the same.
     fn statement_of(&self, parse: &Parse<'_>) -> Arc<Statement> {
-        let path = self.client.search_path();
-        self.client.database.share_statement(parse.sql, parse.types, path)
+        let context = self.client.context.as_deref();
+        self.client.database.share_statement(parse.sql, parse.types, context)
     }
 
     /// A Parse of the unnamed statement. One that comes again is prepared under a name, as others
@@ -116,19 +116,19 @@ impl Session {
 
     fn unnamed_statement(&self, parse: &Parse<'_>) -> Arc<Statement> {
         let database = &self.client.database;
-        let path = self.client.search_path();
+        let context = self.client.context.as_deref();
         let native = self.names_are_native();
         if let Some(last) = &self.client.last_unnamed
             && last.says(parse.sql, parse.types)
-            && last.is_of(path)
+            && last.is_of(context)
             && (last.is_worth_a_name() || !last.class.cacheable || native)
         {
             return Arc::clone(last);
         }
         if !native && database.comes_again(parse.sql, parse.types) {
-            return database.share_statement(parse.sql, parse.types, path);
+            return database.share_statement(parse.sql, parse.types, context);
         }
-        Arc::new(database.new_statement(parse.sql, parse.types, path))
+        Arc::new(database.new_statement(parse.sql, parse.types, context))
     }
 
     /// A Parse that goes to the server under the client's own name for it.
@@ -178,9 +178,9 @@ impl Session {
         server.batch();
         let Some(named) = named else { return self.bind_unknown(bind, missing) };
         if let Some(error) = self.refusal(&named.statement.class, &named.statement.sql) {
-            return self.refuse_large(error, missing);
+            return self.refuse_large(error);
         }
-        let named = self.under_current_path(named);
+        let named = self.under_current_settings(named);
         let statement = &named.statement;
         let native = self.names_are_native();
         let Some(server) = self.server.as_deref_mut() else { return Taken::Attach };
@@ -199,6 +199,9 @@ impl Session {
         if statement.class.settings == SettingsEffect::Any {
             // A setting's name may be among the values.
             server.touch(bind.values().filter_map(custom_setting), false);
+            if bind.values().any(changes_reading) {
+                server.connection.taint();
+            }
         }
         server.portals.bind(bind.portal, Some(Arc::clone(statement)));
         server.owed.push_back(Expect::Bind(Some(named)));
@@ -237,14 +240,14 @@ impl Session {
         Some(ServerError::new(SqlState::INVALID_STATEMENT_NAME, message))
     }
 
-    /// The same statement for the search path in force.
-    fn under_current_path(&mut self, named: Named) -> Named {
-        let path = self.client.search_path();
+    /// The same statement for the settings in force.
+    fn under_current_settings(&mut self, named: Named) -> Named {
+        let context = self.client.context.as_deref();
         let Named { name, statement } = &named;
-        if statement.is_of(path) || (name.is_empty() && !statement.is_worth_a_name()) {
+        if statement.is_of(context) || (name.is_empty() && !statement.is_worth_a_name()) {
             return named;
         }
-        let other = self.client.database.share_statement(&statement.sql, &statement.types, path);
+        let other = self.client.database.share_statement(&statement.sql, &statement.types, context);
         self.client.names.set(name, Some(Arc::clone(&other)));
         Named { statement: other, ..named }
     }
@@ -272,7 +275,7 @@ impl Session {
             server.forward(message, Expect::DescribeStatement(None));
             return Taken::Done;
         };
-        let named = self.under_current_path(named);
+        let named = self.under_current_settings(named);
         let statement = &named.statement;
         let native = self.names_are_native();
         let Some(server) = self.server.as_deref_mut() else { return Taken::Attach };
@@ -327,6 +330,9 @@ impl Session {
                 let Some(server) = self.attached() else { return Taken::Attach };
                 server.prepare_for(None, number);
                 server.batch();
+                if let Target::Portal(name) = target {
+                    server.portals.close(name);
+                }
                 server.forward(message, Expect::ClosePortal);
                 Taken::Done
             }
@@ -348,7 +354,7 @@ impl Session {
 
     pub(super) fn sync(&mut self, message: &[u8], body: &[u8]) -> Taken {
         self.client.skipping = false;
-        if !body.is_empty() && self.attached().is_none() {
+        if !body.is_empty() && self.refusing.is_none() && self.attached().is_none() {
             return Taken::Attach;
         }
         let Some(server) = self.server.as_deref_mut() else {
@@ -381,10 +387,12 @@ impl Session {
         Taken::Done
     }
 
-    /// The same for a message whose end is still to come, and goes nowhere.
-    fn refuse_large(&mut self, error: ServerError, missing: usize) -> Taken {
-        self.discards_upload = missing > 0;
-        self.refuse(error)
+    /// The same for a message whose end may still have to come, and goes nowhere.
+    fn refuse_large(&mut self, error: ServerError) -> Taken {
+        match self.refuse(error) {
+            Taken::Done => Taken::Dropped,
+            other => other,
+        }
     }
 }
 
@@ -407,7 +415,7 @@ impl Attached {
         frontend::put_parse(out, &name, &statement.sql, &statement.types);
         self.parsing.push((statement.number(), name.clone()));
         let statement = Arc::clone(statement);
-        let (server_name, private) = (Some(name), self.connection.is_dirty());
+        let (server_name, private) = (Some(name), self.is_changed());
         let parsing = Parsing { shown, statement, server_name, private, change };
         self.owed.push_back(Expect::Parse(Box::new(parsing)));
     }

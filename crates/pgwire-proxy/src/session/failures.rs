@@ -229,6 +229,15 @@ fn replaced(told: &ServerError) -> Action {
 
 /// The error with the client's name for a statement in place of ours.
 fn renamed(mut error: ServerError, name: &[u8]) -> Action {
+    let names_statement = matches!(
+        error.code,
+        SqlState::INVALID_STATEMENT_NAME
+            | SqlState::DUPLICATE_PREPARED_STATEMENT
+            | SqlState::PROTOCOL_VIOLATION
+    );
+    if !names_statement {
+        return Action::Forward;
+    }
     let Some(start) = error.message.find(STATEMENT_PREFIX) else { return Action::Forward };
     if name.is_empty() && error.code == SqlState::INVALID_STATEMENT_NAME {
         return replaced(&refusal::no_unnamed_statement());

@@ -25,8 +25,10 @@ const MAX_NAMES: usize = 8 * 1024;
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Taken {
-    /// It is dealt with.
+    /// It is dealt with; of a large one the rest goes where its begin went, to the server.
     Done,
+    /// It is dealt with, and none of it goes to the server, the rest of a large one neither.
+    Dropped,
     /// It has to wait until the server has answered what was sent before.
     Wait,
     /// It needs a server connection.
@@ -64,7 +66,13 @@ impl Session {
             }
             if self.upload.is_some() {
                 at += self.pass_upload(rest);
+                if self.server.as_mut().is_some_and(|server| server.is_to_settle()) {
+                    return (at, Err(Step::Settle));
+                }
                 continue;
+            }
+            if self.server.as_mut().is_some_and(|server| server.owes_too_much()) {
+                break;
             }
             let (tag, total) = match frontend::header(rest) {
                 Header::Incomplete => {
@@ -74,7 +82,7 @@ impl Session {
                 Header::Message { tag, total } => (tag, total),
                 bad => match self.take_nonsense(bad, rest) {
                     Taken::End => return (at, Err(Step::End)),
-                    Taken::Done => return (data.len(), Ok(())),
+                    Taken::Done | Taken::Dropped => return (data.len(), Ok(())),
                     _ => break,
                 },
             };
@@ -86,7 +94,7 @@ impl Session {
                 },
             };
             match taken {
-                Taken::Done => at += len,
+                Taken::Done | Taken::Dropped => at += len,
                 Taken::Wait => break,
                 Taken::Attach => return (at, Err(Step::Attach)),
                 Taken::End => {
@@ -127,13 +135,17 @@ impl Session {
         let Some(upload) = &mut self.upload else { return 0 };
         let bytes = data.get(..upload.rest.min(data.len())).unwrap_or_default();
         upload.rest -= bytes.len();
-        if upload.forwards
-            && let Some(server) = self.server.as_deref_mut()
-        {
-            server.connection.outgoing().extend_from_slice(bytes);
-        }
-        if upload.rest == 0 {
+        let (ends, forwards) = (upload.rest == 0, upload.forwards);
+        if ends {
             self.upload = None;
+        }
+        // The one that has its begin; a connection that was lost since has taken the mark with it.
+        if forwards && let Some(server) = self.server.as_deref_mut().filter(|s| s.uploading) {
+            server.connection.outgoing().extend_from_slice(bytes);
+            if ends {
+                server.upload_ends();
+                self.release_if_done();
+            }
         }
         bytes.len()
     }
@@ -148,7 +160,7 @@ impl Session {
         if self.client.skipping && tag != request::SYNC {
             return Taken::Done;
         }
-        if let Some(error) = self.failure.take() {
+        if let Some(error) = self.failure_of(tag) {
             return self.fail_message(tag, &error);
         }
         if self.must_wait(tag) {
@@ -208,7 +220,7 @@ impl Session {
             self.upload = Some(Upload { rest: missing, forwards: false });
             return Some((Taken::Done, rest.len()));
         }
-        if let Some(error) = self.failure.take() {
+        if let Some(error) = self.failure_of(tag) {
             self.upload = Some(Upload { rest: missing, forwards: false });
             return Some((self.fail_message(tag, &error), rest.len()));
         }
@@ -229,8 +241,12 @@ impl Session {
             request::FUNCTION_CALL => self.function_call(rest),
             _ => self.copy(tag, rest),
         };
-        if taken == Taken::Done {
-            self.upload = Some(Upload { rest: missing, forwards: self.server.is_some() });
+        if matches!(taken, Taken::Done | Taken::Dropped) {
+            let forwards = taken == Taken::Done;
+            self.upload = Some(Upload { rest: missing, forwards });
+            if forwards && let Some(server) = self.server.as_deref_mut() {
+                server.uploading = true;
+            }
         }
         Some((taken, rest.len()))
     }
@@ -254,6 +270,19 @@ impl Session {
         server.connection.owe();
         server.forward(message, Expect::FunctionCall);
         Taken::Done
+    }
+
+    /// Why this message fails without having been sent, if it does.
+    fn failure_of(&mut self, tag: u8) -> Option<Box<ServerError>> {
+        let runs = !matches!(
+            tag,
+            request::SYNC
+                | request::FLUSH
+                | request::COPY_DATA
+                | request::COPY_DONE
+                | request::COPY_FAIL
+        );
+        self.failure.take().or_else(|| self.refusing.clone().filter(|_| runs))
     }
 
     /// A message that there is no server connection for: its Query is answered, or its batch

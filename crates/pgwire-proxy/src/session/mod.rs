@@ -44,7 +44,7 @@ use crate::database::{Database, Mode};
 use crate::login::{Client, Login, login};
 use crate::proxy::{Place, Proxy};
 use crate::signals::Registration;
-use crate::statement::Statement;
+use crate::statement::{Statement, context};
 use crate::stream::ClientStream;
 use attached::Attached;
 use clock::Clock;
@@ -80,8 +80,8 @@ struct ClientState {
     names: Names,
     /// The settings that it wants in force; changed by [`want`](Self::want).
     wanted: Arc<Settings>,
-    /// Whether a search path is among them.
-    wants_search_path: bool,
+    /// Those of them that decide what texts mean, as [`context`] writes them.
+    context: Option<Arc<str>>,
     /// Those of its startup message, which RESET goes back to.
     startup: Arc<Settings>,
     /// The reported parameters as it knows them.
@@ -95,13 +95,8 @@ struct ClientState {
 impl ClientState {
     /// Has other settings wanted from now on.
     fn want(&mut self, settings: Arc<Settings>) {
-        self.wants_search_path = settings.get("search_path").is_some();
+        self.context = context(&settings);
         self.wanted = settings;
-    }
-
-    /// The search path that is wanted, `None` for the server's own.
-    fn search_path(&self) -> Option<&str> {
-        if self.wants_search_path { self.wanted.get("search_path") } else { None }
     }
 }
 
@@ -115,16 +110,17 @@ pub(crate) struct Session {
     server: Option<Box<Attached>>,
     /// A connection whose settings are still those of somebody else.
     offered: Option<Checkout>,
-    /// Why there is no connection for the message at the front of the input.
+    /// What the message at the front of the input is answered.
     failure: Option<Box<ServerError>>,
+    /// Why there was no connection: the answer to all that had been sent before the client could
+    /// know. What follows a BEGIN must not run without it.
+    refusing: Option<Box<ServerError>>,
     /// Messages that could not be taken yet, or the begin of one.
     input: BytesMut,
     /// How much of `input` the message at its front needs.
     needed: usize,
     /// The rest of a large message of the client's, which passes through as it comes.
     upload: Option<Upload>,
-    /// The message that is being taken was refused: its end goes nowhere.
-    discards_upload: bool,
     /// What waits for the client's socket.
     output: BytesMut,
     /// What is in `output` may go out.
@@ -169,7 +165,7 @@ impl Session {
             mode: database.mode,
             database,
             names: Names::default(),
-            wants_search_path: settings.get("search_path").is_some(),
+            context: context(&settings),
             wanted: Arc::clone(&settings),
             startup: settings,
             told: parameters,
@@ -185,7 +181,7 @@ impl Session {
             server: None,
             offered: None,
             failure: None,
-            discards_upload: false,
+            refusing: None,
             was_active: false,
             now: None,
             needed: 0,
@@ -209,6 +205,14 @@ impl Session {
         if let Some(step) = self.look_around(cx) {
             return Poll::Ready(step);
         }
+        match self.poll_sockets(cx) {
+            Poll::Ready(step) => Poll::Ready(step),
+            // Only now it is clear what is being waited for.
+            Poll::Pending => self.look_at_clock(cx).map_or(Poll::Pending, Poll::Ready),
+        }
+    }
+
+    fn poll_sockets(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         loop {
             if let Some(step) = self.poll_server(cx) {
                 return Poll::Ready(step);
@@ -235,12 +239,17 @@ impl Session {
             match self.poll_read(cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(step)) => return Poll::Ready(step),
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    if self.input.is_empty() {
+                        self.refusing = None;
+                    }
+                    return Poll::Pending;
+                }
             }
         }
     }
 
-    /// Signals from outside, clocks, and the cancel request under way.
+    /// Signals from outside, and the cancel request under way.
     fn look_around(&mut self, cx: &mut Context<'_>) -> Option<Step> {
         if self.registration.signals.have_come() {
             // Being woken by one took the registration away: again, before they are looked at.
@@ -260,7 +269,7 @@ impl Session {
             server.cancelling = None;
             self.release_if_done();
         }
-        self.look_at_clock(cx)
+        None
     }
 
     /// Sends what is queued for the server and takes what it has sent; lets go of the connection
@@ -341,6 +350,7 @@ impl Session {
             && server.status() == TransactionStatus::Idle
             && server.cancelling.is_none()
             && server.passing == 0
+            && !server.uploading
             && server.touched.is_none()
             && self.client.mode != Mode::Session;
         if !done {
@@ -416,7 +426,7 @@ impl Session {
 
     /// Writes what waits for the client, if it may go out.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if !self.flush {
+        if !self.flush && self.output.len() < HIGH_WATER {
             return Ok(());
         }
         while !self.output.is_empty() {

@@ -9,6 +9,8 @@ use crate::statement::Statement;
 
 /// Most statements that one client may have prepared.
 const MAX_STATEMENTS: usize = 20_000;
+/// Longest name that PostgreSQL tells from others, bytes.
+const MAX_NAME: usize = 63;
 /// Most bytes that their texts may have together.
 const MAX_BYTES: usize = 256 * 1024 * 1024;
 
@@ -39,10 +41,15 @@ pub(super) struct Change {
 /// All named statements, taken away.
 pub(super) type AllNames = HashMap<Arc<[u8]>, Arc<Statement>>;
 
+/// As PostgreSQL cuts names that are too long for it.
+pub(super) fn cut(name: &[u8]) -> &[u8] {
+    name.get(..MAX_NAME).unwrap_or(name)
+}
+
 impl Names {
     /// The statement of that name; the empty one is that of the unnamed statement.
     pub(super) fn get(&self, name: &[u8]) -> Option<&Arc<Statement>> {
-        if name.is_empty() { self.unnamed.as_ref() } else { self.named.get(name) }
+        if name.is_empty() { self.unnamed.as_ref() } else { self.named.get(cut(name)) }
     }
 
     /// The statement of that name, with the name.
@@ -50,7 +57,7 @@ impl Names {
         let (name, statement) = if name.is_empty() {
             (&self.empty, self.unnamed.as_ref()?)
         } else {
-            self.named.get_key_value(name)?
+            self.named.get_key_value(cut(name))?
         };
         Some(Named { name: Arc::clone(name), statement: Arc::clone(statement) })
     }
@@ -62,6 +69,7 @@ impl Names {
 
     /// Gives a name to a statement, or with `None` takes it away.
     pub(super) fn set(&mut self, name: &[u8], statement: Option<Arc<Statement>>) -> Change {
+        let name = cut(name);
         let before = if name.is_empty() {
             std::mem::replace(&mut self.unnamed, statement)
         } else {
@@ -151,6 +159,8 @@ mod tests {
         assert!(!names.has_room_for(1));
         names.set(b"7", None);
         assert!(names.has_room_for(1));
+        names.set(&[b'n'; 100], Some(shared));
+        assert!(names.get(&[b'n'; 63]).is_some() && names.get(&[b'n'; 80]).is_some());
         names.take_all();
         assert_eq!(names.bytes, 0);
     }

@@ -15,7 +15,9 @@ impl Session {
         if mode == Mode::Session {
             return None;
         }
-        if mode == Mode::Statement && class.transaction == TransactionControl::Begin {
+        let several = class.statements > 1 && class.transaction != TransactionControl::None;
+        let begins = class.transaction == TransactionControl::Begin;
+        if mode == Mode::Statement && (begins || several) {
             return Some(no_transactions());
         }
         let need = class.needs_session?;
@@ -92,7 +94,8 @@ fn refuse_setting(class: &Classification, sql: &[u8], mode: Mode) -> Option<Serv
     let text = String::from_utf8_lossy(sql);
     let touched = touched_settings(&text);
     let touches = |name: &str| touched.names.iter().any(|touched| touched == name);
-    let what = if touches("session_authorization") && !touched.resets {
+    let only_resets = touched.resets && class.statements == 1;
+    let what = if touches("session_authorization") && !only_resets {
         "SET SESSION AUTHORIZATION"
     } else if touches("standard_conforming_strings") && !(class.statements == 1 && says_on(&text)) {
         "standard_conforming_strings other than on"

@@ -154,6 +154,7 @@ impl Attached {
     ) -> Result<Option<Scanned>, LinkError> {
         const LEN: usize = HEADER_LEN + 1;
         let is_own = self.unit_ended()?;
+        self.hurried = false;
         if is_own {
             self.cut(LEN, output);
             self.synthesise(output);
@@ -161,9 +162,13 @@ impl Attached {
         }
         let is_last = self.is_free();
         let idle = self.status() == TransactionStatus::Idle;
+        if is_last && idle {
+            self.reads_otherwise = false;
+        }
         if is_last && idle && self.touched.is_some() {
             self.cut(LEN, output);
-            return Ok(Some(Scanned::Unsettled));
+            let waits = self.settle_after_upload();
+            return Ok(Some(if waits { Scanned::More(0) } else { Scanned::Unsettled }));
         }
         if !Arc::ptr_eq(&client.told, self.connection.parameters()) {
             self.cut(0, output);

@@ -39,7 +39,8 @@ impl Session {
     pub(super) fn large_query(&mut self, begin: &[u8]) -> Taken {
         if self.lost.is_some() {
             let class = self.client.database.judge(b"SELECT");
-            return self.query_while_lost(&class);
+            self.query_while_lost(&class);
+            return Taken::Dropped;
         }
         let number = self.client.number;
         let Some(server) = self.attached() else { return Taken::Attach };
@@ -109,6 +110,7 @@ impl Session {
 
 /// Whether the text of such a statement makes a difference to what it does.
 pub(super) fn matters(class: &Classification) -> bool {
-    class.settings != SettingsEffect::None
+    !class.clean
+        || class.settings != SettingsEffect::None
         || matches!(class.kind, StatementKind::Deallocate | StatementKind::Discard)
 }

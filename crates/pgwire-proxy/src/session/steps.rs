@@ -83,7 +83,7 @@ impl Session {
     fn fail(&mut self, mut error: ServerError) {
         // It ends a statement, not the client's session.
         error.severity = "ERROR".to_owned();
-        self.failure = Some(Box::new(error));
+        self.refusing = Some(Box::new(error));
     }
 
     /// Waits in the pool's queue; `None` when the client has gone meanwhile.
@@ -141,6 +141,7 @@ impl Session {
         };
         let settled: Result<(), Error> = settled.await;
         if let Err(error) = settled {
+            server.connection.taint();
             self.server = None;
             let error = error.to_server_error();
             self.fatal(error.code, error.message);
@@ -185,7 +186,15 @@ impl Session {
     /// its connection, and the last words go out.
     pub(super) async fn end(&mut self) {
         if let Some(mut server) = self.server.take() {
-            let idles = server.is_free() && server.connection.is_at_rest();
+            if server.touched.is_some() {
+                // Nobody has found out about its settings.
+                server.connection.soil();
+            }
+            if server.uploading {
+                // Whatever comes next would be read as the rest of the message.
+                server.connection.taint();
+            }
+            let idles = server.is_free() && !server.uploading && server.connection.is_at_rest();
             if idles && server.status() != TransactionStatus::Idle {
                 server.connection.roll_back().await;
             }

@@ -27,11 +27,13 @@ impl Unit {
     pub(super) fn add(&mut self, class: &Classification) {
         self.read_only &= class.read_only || ends_with_session(class);
         self.atomic &= class.cacheable;
+        let controls = class.transaction != TransactionControl::None;
+        // Of several statements only the first that controls a transaction is known.
         self.commits |= matches!(
             class.transaction,
             TransactionControl::Commit { .. } | TransactionControl::PrepareTransaction
-        );
-        self.controls |= class.transaction != TransactionControl::None;
+        ) || (controls && class.statements > 1);
+        self.controls |= controls;
     }
 
     /// Adds something that nobody has looked at.

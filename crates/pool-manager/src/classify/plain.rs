@@ -8,6 +8,9 @@
 
 use super::{Classification, SettingsEffect, StatementKind, TransactionControl};
 
+/// The view of the settings.
+pub(super) const SETTINGS: &str = "pg_settings";
+
 /// What a byte may be outside strings and names in quotes, one bit each.
 mod is {
     pub(super) const SPACE: u8 = 1;
@@ -44,6 +47,9 @@ const CLASSES: [u8; 256] = {
 pub(super) fn classify(bytes: &[u8]) -> Option<Classification> {
     let start = bytes.iter().position(|byte| !has(*byte, is::SPACE))?;
     let (kind, tag) = verb(bytes.get(start..)?)?;
+    if kind == StatementKind::Update && names_settings(bytes) {
+        return None;
+    }
     is_plain(bytes, start + tag.len()).then_some(Classification {
         statements: 1,
         kind,
@@ -57,6 +63,11 @@ pub(super) fn classify(bytes: &[u8]) -> Option<Classification> {
         taints: false,
         cacheable: true,
     })
+}
+
+/// Whether it may name pg_settings, in which an UPDATE is a SET.
+fn names_settings(bytes: &[u8]) -> bool {
+    bytes.windows(SETTINGS.len()).any(|part| part.eq_ignore_ascii_case(SETTINGS.as_bytes()))
 }
 
 fn verb(text: &[u8]) -> Option<(StatementKind, &'static str)> {

@@ -9,6 +9,7 @@ use super::frames::{Frame, Frames};
 use super::functions::{self, Effect};
 use super::lexemes::{Lexeme, Lexemes};
 use super::need::SessionNeed;
+use super::plain;
 use super::statement::{Statement, modifies_data};
 use super::token::TokenKind;
 use super::words::{self, Keyword};
@@ -48,6 +49,8 @@ struct Reader<'a, 's> {
     writes: bool,
     need: Option<SessionNeed>,
     settings: SettingsEffect,
+    /// The view of the settings is named somewhere.
+    names_settings: bool,
 }
 
 impl<'a, 's> Reader<'a, 's> {
@@ -68,6 +71,7 @@ impl<'a, 's> Reader<'a, 's> {
             writes: false,
             need: None,
             settings: SettingsEffect::None,
+            names_settings: false,
         }
     }
 
@@ -91,6 +95,8 @@ impl<'a, 's> Reader<'a, 's> {
         if std::mem::take(&mut self.into_target) && is_temp_schema(lexeme) {
             self.need = self.need.or(Some(SessionNeed::TempObject));
         }
+        self.names_settings |=
+            lexeme.token.text.trim_matches('"').eq_ignore_ascii_case(plain::SETTINGS);
         // With UESCAPE its name may end long before the parenthesis of its call.
         self.dirty |= matches!(lexeme.token.text.as_bytes(), [b'u' | b'U', b'&', ..]);
         self.name = Some(match self.name {
@@ -287,7 +293,12 @@ impl<'a, 's> Reader<'a, 's> {
         self.settings = SettingsEffect::Any;
     }
 
-    fn verdict(self) -> Statement {
+    fn verdict(mut self) -> Statement {
+        if self.writes && self.names_settings {
+            // An UPDATE of this view is a SET.
+            self.dirty = true;
+            self.settings = SettingsEffect::Any;
+        }
         let unread = self.kind.is_none() || self.frames.too_deep() || self.frames.depth() > 0;
         let kind = match self.kind {
             _ if self.selects_into => StatementKind::SelectInto,

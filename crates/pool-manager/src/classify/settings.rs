@@ -82,6 +82,8 @@ fn set(mut head: Lexemes<'_>, touched: &mut TouchedSettings) {
         );
         return;
     }
+    // SET SESSION SESSION AUTHORIZATION
+    head.accept(Keyword::Session);
     let Some(name) = parameter(&mut head) else { return };
     touched.names.push(name);
     let assigns = head.accept(Keyword::To)

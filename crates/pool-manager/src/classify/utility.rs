@@ -48,11 +48,12 @@ fn leading(keyword: Keyword, mut head: Lexemes<'_>) -> Statement {
         Keyword::Close => needing(Kind::Close, SessionNeed::Close),
         Keyword::Lock => needing(Kind::Lock, SessionNeed::Lock),
         Keyword::Reset => {
-            let settings = match head.accept(Keyword::All) {
-                true => SettingsEffect::Any,
-                false => SettingsEffect::Named,
+            let readable = is_readable(head.clone());
+            let settings = match readable && !head.accept(Keyword::All) {
+                true => SettingsEffect::Named,
+                false => SettingsEffect::Any,
             };
-            Statement { settings, neutral: true, ..needing(Kind::Reset, SessionNeed::Reset) }
+            Statement { settings, neutral: readable, ..needing(Kind::Reset, SessionNeed::Reset) }
         }
         Keyword::Declare => needing(Kind::Declare, declared_cursor(head)),
         Keyword::Set => set(head),
@@ -124,15 +125,22 @@ fn chains(mut head: Lexemes<'_>) -> bool {
 
 /// `SET` in all its forms.
 fn set(head: Lexemes<'_>) -> Statement {
+    let readable = is_readable(head.clone());
     let need = set_form(head);
     let settings = match need {
+        _ if !readable => SettingsEffect::Any,
         SessionNeed::SetLocal | SessionNeed::SetTransaction | SessionNeed::SetConstraints => {
             SettingsEffect::None
         }
         _ => SettingsEffect::Named,
     };
     let statement = Statement::unknown(StatementKind::Set);
-    Statement { need: Some(need), neutral: true, settings, ..statement }
+    Statement { need: Some(need), neutral: readable, settings, ..statement }
+}
+
+/// Whether no name is written with Unicode escapes (`U&"…"`), which nobody here reads.
+fn is_readable(mut head: Lexemes<'_>) -> bool {
+    !head.any(|lexeme| matches!(lexeme.token.text.as_bytes(), [b'u' | b'U', b'&', ..]))
 }
 
 fn set_form(mut head: Lexemes<'_>) -> SessionNeed {

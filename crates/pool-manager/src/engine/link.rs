@@ -426,7 +426,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
 }
 
 fn says_standard_strings(parameters: &Parameters) -> bool {
-    parameters.get("standard_conforming_strings").is_none_or(|value| value == "on")
+    // In these encodings a byte of ASCII may be the end of another character.
+    let odd = ["BIG5", "GBK", "GB18030", "JOHAB", "SJIS", "SHIFT_JIS_2004", "UHC"];
+    let encoding = parameters.get("client_encoding");
+    let plain = encoding.is_none_or(|name| !odd.iter().any(|odd| name.eq_ignore_ascii_case(odd)));
+    plain && parameters.get("standard_conforming_strings").is_none_or(|value| value == "on")
 }
 
 #[cfg(test)]

@@ -4,6 +4,9 @@
 
 mod cancel;
 mod differential;
+mod disconnects;
+mod leaks;
+mod limits;
 mod login;
 mod modes;
 mod prepared;
