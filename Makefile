@@ -15,12 +15,13 @@ demo: ## Install what is missing, build, and show SQL from PHP through a throw-a
 	@sh scripts/demo.sh
 
 .PHONY: test
-test: ## Install what tests need and run everything: formatting, lints, Rust tests, PHP tests
+test: ## Install what tests need and run everything: formatting, lints, Rust, PHP and client tests
 	@sh scripts/check-rust.sh tools
-	@sh scripts/install-deps.sh compiler postgres php-test
+	@sh scripts/install-deps.sh compiler postgres php-test clients
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test-rust
 	@$(MAKE) --no-print-directory test-php
+	@$(MAKE) --no-print-directory test-clients
 
 .PHONY: test-rust
 test-rust: ## Run the Rust tests only
@@ -29,6 +30,10 @@ test-rust: ## Run the Rust tests only
 .PHONY: test-php
 test-php: ## Run the PHP tests only, over TCP and over a Unix socket
 	sh scripts/test-php.sh
+
+.PHONY: test-clients
+test-clients: ## Run the tests with psql, pgbench, pg_dump and psycopg only, in each mode of the proxy
+	sh scripts/test-clients.sh
 
 .PHONY: test-differential
 test-differential: ## Hold CASES (default 5000) random conversations with PostgreSQL and through the proxy

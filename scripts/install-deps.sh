@@ -4,7 +4,7 @@
 # service running that was not, and never touches the Rust toolchain.
 #
 #   scripts/install-deps.sh GROUP...
-#   groups: compiler postgres php php-test bench
+#   groups: compiler postgres php php-test clients bench
 set -eu
 
 say() { printf 'deps: %s\n' "$*"; }
@@ -13,6 +13,8 @@ has() { command -v "$1" >/dev/null 2>&1; }
 
 # shellcheck source=scripts/postgres.sh
 . "$(dirname "$0")/postgres.sh"
+# shellcheck source=scripts/python.sh
+. "$(dirname "$0")/python.sh"
 
 # Whether the extension types that the tests use can be created.
 has_contrib() {
@@ -42,11 +44,17 @@ missing() {
             has_php_module msgpack || echo php-msgpack
             has "${PHPUNIT:-phpunit}" || echo phpunit
             ;;
+        clients)
+            for program in psql pgbench pg_dump; do
+                has "$program" || [ -x "$(pg_find_bin)/$program" ] || echo postgres
+            done
+            python_with_psycopg >/dev/null || echo python-psycopg
+            ;;
         bench)
             { has pgbench || [ -x "$(pg_find_bin)/pgbench" ]; } || echo postgres
             { has pgbouncer || [ -x /usr/sbin/pgbouncer ]; } || echo pgbouncer
             ;;
-        *) fail "no group called $1 (compiler postgres php php-test bench)" ;;
+        *) fail "no group called $1 (compiler postgres php php-test clients bench)" ;;
     esac
 }
 
@@ -59,19 +67,24 @@ packages_for() {
         apt-get:compiler) echo gcc libc6-dev ;;
         apt-get:postgres) echo postgresql ;;
         apt-get:php) echo php-cli ;;
+        apt-get:python-psycopg) echo python3-psycopg ;;
         dnf:compiler) echo gcc ;;
         dnf:postgres) echo postgresql-server postgresql-contrib ;;
         dnf:php) echo php-cli ;;
         dnf:php-msgpack) echo php-pecl-msgpack ;;
+        dnf:python-psycopg) echo python3-psycopg3 ;;
         apk:compiler) echo gcc musl-dev ;;
         apk:postgres) echo postgresql postgresql-contrib postgresql-client ;;
         apk:php) echo "$(alpine_php) $(alpine_php)-phar" ;;
         apk:php-pgsql) echo "$(alpine_php)-pdo_pgsql" ;;
         apk:php-msgpack) echo "$(alpine_php)-pecl-msgpack" ;;
+        apk:python-psycopg) echo py3-psycopg ;;
         brew:compiler) fail "the command line tools are missing: xcode-select --install" ;;
         brew:postgres) echo postgresql ;;
         brew:php-pgsql) fail "PHP lacks pdo_pgsql: brew reinstall php" ;;
         brew:php-msgpack) fail "PHP lacks msgpack: pecl install msgpack" ;;
+        brew:python-psycopg)
+            fail "psycopg 3 is missing: pip install 'psycopg[binary]' and set PYTHON to its python" ;;
         dnf:phpunit | apk:phpunit)
             fail "PHPUnit is missing: get phpunit.phar from https://phpunit.de and set PHPUNIT to it" ;;
         *) echo "$1" ;;
@@ -124,7 +137,7 @@ install_packages() {
     esac
 }
 
-[ "$#" -gt 0 ] || fail "say which groups: compiler postgres php php-test bench"
+[ "$#" -gt 0 ] || fail "say which groups: compiler postgres php php-test clients bench"
 wanted=""
 for group in "$@"; do
     names=$(missing "$group")

@@ -40,8 +40,9 @@ final class ObservationTest extends PgpoolTestCase
         $all = ['database' => '*'];
         $stats = $this->succeed($this->client->call('pgpool.PoolStats', $all))['stats'];
         $health = $this->client->call('pgpool.HealthCheck', $all)['health'];
-        self::assertEqualsCanonicalizing(['primary', 'other'], array_keys($stats));
-        self::assertEqualsCanonicalizing(['primary', 'other'], array_keys($health));
+        $names = ['primary', 'other', 'by_transaction', 'by_session'];
+        self::assertEqualsCanonicalizing($names, array_keys($stats));
+        self::assertEqualsCanonicalizing($names, array_keys($health));
         self::assertTrue($health['primary']);
         self::assertTrue($health['other']);
     }

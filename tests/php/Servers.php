@@ -8,12 +8,15 @@ use RuntimeException;
 
 /**
  * The servers under test: a throw-away PostgreSQL and two rr-pgpool processes in front of it, run by
- * server.sh for as long as its standard input is open.
+ * server.sh for as long as its standard input is open. PGPOOL_TEST_LISTENER says which of the two
+ * serves the tests that do not care: the one on TCP, or the one on Unix sockets.
  */
 final class Servers
 {
     private static string $tcp = '';
     private static string $unix = '';
+    private static string $proxyTcp = '';
+    private static string $proxyUnix = '';
 
     public static function start(): void
     {
@@ -29,10 +32,12 @@ final class Servers
             throw new RuntimeException('cannot run server.sh');
         }
         $words = explode(' ', trim((string) fgets($pipes[1])));
-        if ($words[0] !== 'ready' || count($words) !== 3) {
+        if ($words[0] !== 'ready' || count($words) !== 7) {
             throw new RuntimeException('the servers did not start; the reason is printed above');
         }
         [, self::$tcp, self::$unix] = $words;
+        self::$proxyTcp = "host={$words[3]};port={$words[4]}";
+        self::$proxyUnix = "host={$words[5]};port={$words[6]}";
         register_shutdown_function(static function () use ($script, $pipes): void {
             fclose($pipes[0]);
             fclose($pipes[1]);
@@ -40,10 +45,16 @@ final class Servers
         });
     }
 
-    /** Where a test connects that does not care: on TCP, or what PGPOOL_TEST_LISTENER says. */
+    /** Where a test connects that does not care. */
     public static function address(): string
     {
-        return getenv('PGPOOL_TEST_LISTENER') === 'unix' ? self::$unix : self::$tcp;
+        return self::isUnix() ? self::$unix : self::$tcp;
+    }
+
+    /** Host and port of the PostgreSQL door, as a data source name of PDO has them. */
+    public static function proxy(): string
+    {
+        return self::isUnix() ? self::$proxyUnix : self::$proxyTcp;
     }
 
     /** The address of the server that listens on TCP. */
@@ -56,5 +67,10 @@ final class Servers
     public static function unix(): string
     {
         return self::$unix;
+    }
+
+    private static function isUnix(): bool
+    {
+        return getenv('PGPOOL_TEST_LISTENER') === 'unix';
     }
 }

@@ -13,5 +13,6 @@ require __DIR__ . '/../../examples/php/GoridgeException.php';
 require __DIR__ . '/../../examples/php/GoridgeClient.php';
 require __DIR__ . '/Servers.php';
 require __DIR__ . '/PgpoolTestCase.php';
+require __DIR__ . '/PdoTestCase.php';
 
 Servers::start();

@@ -40,7 +40,7 @@ fn logs_in(users: &Users, user: &str, given: &str) -> bool {
             Step::Accepted(None) => return true,
             Step::Accepted(Some((12, last))) => return scram.finish(&last).is_ok(),
             Step::Accepted(Some((code, _))) => panic!("unknown code {code}"),
-            Step::Denied => return false,
+            Step::Denied | Step::Unknown => return false,
             Step::Malformed(why) => panic!("{why}"),
         };
         step = exchange.answer(&answer);
