@@ -16,6 +16,7 @@ use super::cancel::Cancelling;
 use super::copy::CopyIn;
 use super::expect::{Expect, OwnQuery};
 use super::names::cut;
+use super::replay::Replay;
 use super::unit::Unit;
 use crate::message::frontend;
 use crate::statement::Statement;
@@ -73,6 +74,9 @@ pub(super) struct Attached {
     /// How many bytes must be there before it is worth looking again.
     pub(super) wanted: usize,
     pub(super) cancelling: Option<Cancelling>,
+    /// Something of the open batch was sent.
+    pub(super) has_sent: bool,
+    pub(super) replay: Replay,
     /// The time limit that what runs has exceeded.
     pub(super) out_of_time: Option<Duration>,
     /// Since when the server has been working on the unit at the front.
@@ -160,6 +164,8 @@ impl Default for Attached {
             synthetic: 0,
             wanted: 0,
             cancelling: None,
+            has_sent: false,
+            replay: Replay::default(),
             out_of_time: None,
             busy_since: Instant::now(),
         }
@@ -180,6 +186,8 @@ impl Attached {
         let Some(mut connection) = self.connection.0.take() else { return };
         self.unnamed = None;
         self.reads_otherwise = false;
+        self.has_sent = false;
+        self.replay.forget();
         if self.owed.capacity() > USUAL_PIPELINE {
             self.owed = VecDeque::with_capacity(USUAL_BATCH);
         }

@@ -70,7 +70,9 @@ impl Session {
     fn parse_shared(&mut self, name: &[u8], statement: &Arc<Statement>) -> Taken {
         let Some(server) = self.server.as_deref_mut() else { return Taken::Attach };
         let change = self.client.names.set(name, Some(Arc::clone(statement)));
-        if server.can_share() && server.server_name(statement).is_some() {
+        // In a transaction nothing can be sent again that finds an old plan.
+        let shares = server.can_share() && !server.may_be_in_transaction();
+        if shares && server.server_name(statement).is_some() {
             server.answer(reply::PARSE_COMPLETE, change, &mut self.output);
         } else {
             server.prepare(statement, Some(change), true);
@@ -105,7 +107,8 @@ impl Session {
         }
         let Some(server) = self.server.as_deref_mut() else { return Taken::Attach };
         self.client.last_unnamed = Some(Arc::clone(&statement));
-        if statement.is_worth_a_name() && server.can_share() {
+        let shares = server.can_share() && !server.may_be_in_transaction();
+        if statement.is_worth_a_name() && shares {
             return self.parse_shared(b"", &statement);
         }
         server.unnamed = Some(statement.number());

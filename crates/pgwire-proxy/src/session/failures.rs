@@ -66,6 +66,14 @@ impl Attached {
             Some(_) => {}
         }
         let failed = self.owed.pop_front();
+        if let Some(Expect::Bind(Some(named)) | Expect::DescribeStatement(Some(named))) = &failed
+            && is_stale_plan(&error)
+            && self.will_replay(client)
+        {
+            self.portals.clear();
+            self.check_stale(&named.statement, &error, client);
+            return Ok(Action::Swallow);
+        }
         self.skip_to_sync(client);
         if let Some(sync) = kept_back {
             client.skipping = false;
@@ -147,7 +155,7 @@ impl Attached {
     }
 
     /// The server has skipped everything up to the next Sync, and so what was to come of it.
-    fn skip_to_sync(&mut self, client: &mut ClientState) {
+    pub(super) fn skip_to_sync(&mut self, client: &mut ClientState) {
         let is_sync = |owed: &Expect| matches!(owed, Expect::Sync(_));
         let skipped = self.owed.iter().position(is_sync).unwrap_or(self.owed.len());
         if skipped == self.owed.len() {
@@ -202,13 +210,17 @@ impl Attached {
     /// A prepared statement that the server no longer takes, after a migration or because somebody
     /// has dropped it, is prepared again by whoever wants it next, on every connection.
     fn check_stale(&mut self, statement: &Statement, error: &ServerError, client: &ClientState) {
-        let plan = error.code == SqlState::FEATURE_NOT_SUPPORTED
-            && error.routine.as_deref() == Some("RevalidateCachedQuery");
-        if plan || error.code == SqlState::INVALID_STATEMENT_NAME {
+        if is_stale_plan(error) || error.code == SqlState::INVALID_STATEMENT_NAME {
             self.connection.forget_statement(statement.number());
             statement.renumber(client.database.new_number());
         }
     }
+}
+
+/// Whether a statement was refused because it has other columns than when it was prepared.
+fn is_stale_plan(error: &ServerError) -> bool {
+    error.code == SqlState::FEATURE_NOT_SUPPORTED
+        && error.routine.as_deref() == Some("RevalidateCachedQuery")
 }
 
 impl Effect {

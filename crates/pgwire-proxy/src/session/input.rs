@@ -169,7 +169,8 @@ impl Session {
         if self.is_out_of_place(tag) {
             return self.unreadable(message);
         }
-        match tag {
+        let begins = self.is_replayable();
+        let taken = match tag {
             request::QUERY => self.query(message, body),
             request::PARSE => self.parse(message, body),
             request::BIND => self.bind(message, body),
@@ -180,7 +181,11 @@ impl Session {
             request::FLUSH => self.flush(message, body),
             request::FUNCTION_CALL => self.function_call(message),
             _ => self.copy(tag, message),
+        };
+        if taken == Taken::Done {
+            self.keep_for_replay(tag, message, begins);
         }
+        taken
     }
 
     /// Whether nothing may be sent now: a cancel request is under way, or others wait for the

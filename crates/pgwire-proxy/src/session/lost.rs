@@ -66,6 +66,12 @@ impl Session {
             }
             return Some(Step::End);
         }
+        if let Some(batch) = server.replay.take() {
+            // Nothing has come of it, and nothing else is under way.
+            server.undo_all(&mut self.client);
+            self.put_in_front(batch);
+            return None;
+        }
         let lost = || LinkError::Closed(fatal.clone());
         if self.client.mode == Mode::Session {
             let error = NOTHING_SENT.lost(lost()).to_server_error();

@@ -23,6 +23,7 @@ mod lost;
 mod names;
 mod refusal;
 mod relay;
+mod replay;
 mod replies;
 mod simple;
 mod steps;
@@ -217,6 +218,7 @@ impl Session {
             if let Some(step) = self.poll_server(cx) {
                 return Poll::Ready(step);
             }
+            self.replay();
             let mut progress = false;
             if !self.input.is_empty() {
                 match self.take_input() {
@@ -351,6 +353,7 @@ impl Session {
             && server.cancelling.is_none()
             && server.passing == 0
             && !server.uploading
+            && !server.replay.is_due()
             && server.touched.is_none()
             && self.client.mode != Mode::Session;
         if !done {

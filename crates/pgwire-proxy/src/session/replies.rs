@@ -42,7 +42,7 @@ impl Attached {
                 return Ok(if is_own { Action::Swallow } else { Action::Forward });
             }
             reply::ERROR_RESPONSE => return self.error(body, client),
-            _ => {}
+            _ => self.replay.begins_to_succeed(),
         }
         match self.owed.front() {
             Some(Expect::Query(..) | Expect::Own(_)) => self.query_reply(tag, body, client),
@@ -188,6 +188,10 @@ impl Attached {
         if self.status() == TransactionStatus::Idle {
             self.portals.clear();
         }
-        Ok(matches!(ended, Expect::Own(_)))
+        let is_own = matches!(ended, Expect::Own(_));
+        if !is_own {
+            self.replay_is_over();
+        }
+        Ok(is_own)
     }
 }

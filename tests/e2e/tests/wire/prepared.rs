@@ -4,7 +4,7 @@
 use e2e::{Setup, eventually};
 use serde_json::{Value, json};
 use test_support::wire::message::{
-    bind, close_statement, describe_statement, execute, parse, query, sync,
+    bind, close_statement, describe_portal, describe_statement, execute, parse, query, sync,
 };
 use test_support::wire::summary;
 
@@ -208,17 +208,59 @@ async fn one_text_means_other_tables_under_another_search_path() {
 }
 
 #[tokio::test]
-async fn after_a_migration_a_statement_is_prepared_anew() {
-    let setup = over(1).await;
+async fn after_a_migration_nobody_is_told_of_an_old_plan() {
+    let setup = over(2).await;
     setup.db.batch("CREATE TABLE m (a int); INSERT INTO m VALUES (1)").await;
+    let (mut a, mut b) = (setup.wire().await, setup.wire().await);
+    let sql = "SELECT * FROM m";
+    let unnamed = [parse("", sql), bind("", "", &[]), describe_portal(""), execute("", 0), sync()];
+    let named = [bind("", "s", &[]), describe_portal(""), execute("", 0), sync()];
+    say(&mut a, &[parse("s", sql), sync()]).await;
+    // Known on both connections, and unnamed often enough to be kept.
+    for client in [&mut a, &mut b] {
+        client.rows("BEGIN").await;
+    }
+    for client in [&mut a, &mut b] {
+        client.rows("COMMIT").await;
+        for _ in 0..3 {
+            assert_eq!(say(client, &unnamed).await, "1 2 T D(1) C(SELECT 1) Z(I)");
+        }
+    }
+    assert_eq!(say(&mut a, &named).await, "2 T D(1) C(SELECT 1) Z(I)");
+    for (change, row) in [
+        ("ALTER TABLE m ADD b text DEFAULT 'new'", "1,new"),
+        ("ALTER TABLE m ALTER a TYPE numeric(4, 1)", "1.0,new"),
+        ("DROP TABLE m; CREATE TABLE m AS SELECT 'other' AS c", "other"),
+    ] {
+        setup.db.batch(change).await;
+        for client in [&mut a, &mut b] {
+            let expected = format!("1 2 T D({row}) C(SELECT 1) Z(I)");
+            assert_eq!(say(client, &unnamed).await, expected, "{change}");
+        }
+        assert_eq!(say(&mut a, &named).await, format!("2 T D({row}) C(SELECT 1) Z(I)"), "{change}");
+    }
+    // In a transaction what is prepared is prepared anew.
+    setup.db.batch("DROP TABLE m; CREATE TABLE m AS SELECT 7 AS a, 8 AS b").await;
+    a.rows("BEGIN").await;
+    assert_eq!(say(&mut a, &unnamed).await, "1 2 T D(7,8) C(SELECT 1) Z(T)");
+    let fresh = [parse("t", sql), bind("", "t", &[]), execute("", 0), sync()];
+    assert_eq!(say(&mut a, &fresh).await, "1 2 D(7,8) C(SELECT 1) Z(T)");
+    a.rows("COMMIT").await;
+}
+
+#[tokio::test]
+async fn what_has_already_done_something_is_not_sent_again() {
+    let setup = over(1).await;
+    setup.db.batch("CREATE TABLE m (a int); CREATE TABLE log (a int)").await;
     let mut client = setup.wire().await;
-    let batch = [parse("s", "SELECT * FROM m"), bind("", "s", &[]), execute("", 0), sync()];
-    assert_eq!(say(&mut client, &batch).await, "1 2 D(1) C(SELECT 1) Z(I)");
-    setup.db.batch("ALTER TABLE m ADD b text DEFAULT 'new'").await;
-    let run = [bind("", "s", &[]), execute("", 0), sync()];
-    let first = say(&mut client, &run).await;
-    assert!(["E(0A000) Z(I)", "2 D(1,new) C(SELECT 1) Z(I)"].contains(&first.as_str()), "{first}");
-    assert_eq!(say(&mut client, &run).await, "2 D(1,new) C(SELECT 1) Z(I)");
+    let prepare = [parse("s", "SELECT * FROM m"), parse("w", "INSERT INTO log VALUES (1)"), sync()];
+    say(&mut client, &prepare).await;
+    setup.db.batch("ALTER TABLE m ADD b text").await;
+    let batch = [bind("", "w", &[]), execute("", 0), bind("", "s", &[]), execute("", 0), sync()];
+    assert_eq!(say(&mut client, &batch).await, "2 C(INSERT 0 1) E(0A000) Z(I)");
+    assert_eq!(client.rows("SELECT count(*) FROM log").await, ["0"]);
+    assert_eq!(say(&mut client, &batch).await, "2 C(INSERT 0 1) 2 C(SELECT 0) Z(I)");
+    assert_eq!(client.rows("SELECT count(*) FROM log").await, ["1"]);
 }
 
 #[tokio::test]
