@@ -10,6 +10,7 @@
 //! | Parse and Close of a statement that are sent before the server has said that it reads the data of a COPY | what has to be answered here is not known to be out of place |
 //! | a setting that only extensions know is empty, not NULL, once somebody has set it | so it is within a session, too |
 //! | a setting of an application's own that is made out of sight (in a function, a DO, a Query of megabytes) does not last | the server lists those to nobody |
+//! | a Sync or Flush with a body, which none has | within a COPY PostgreSQL does not look at it, elsewhere it does |
 //! | what comes of a batch that Terminate or a wrong length cuts off | nobody listens |
 //! | in a failed transaction a statement's own error gives way to that of the transaction | its connection need not have the statement, and cannot prepare it then |
 //! | DEALLOCATE of a name, prepared under a name itself or run again | the name is looked up by Parse, not by Execute |
