@@ -86,7 +86,8 @@ impl Serving {
         let socket = path.join("rpc.sock");
         let text = format!(
             "version: '3'\npgpool:\n  backends:\n    primary:\n      dsn: {dsn}\n  \
-             proxy:\n    address: tcp://127.0.0.1:0\n  rpc:\n    listen: unix://{}\n{more}",
+             proxy:\n    address: unix://{}\n  rpc:\n    listen: unix://{}\n{more}",
+            path.join("pg.sock").display(),
             socket.display()
         );
         fs::write(path.join(".rr.yaml"), text).unwrap();
@@ -118,6 +119,11 @@ impl Serving {
 
     pub(crate) fn address(&self) -> String {
         format!("unix://{}", self.socket().display())
+    }
+
+    /// Where PostgreSQL clients connect.
+    pub(crate) fn proxy_address(&self) -> String {
+        format!("unix://{}", self.directory.path().join("pg.sock").display())
     }
 
     pub(crate) fn log(&self) -> String {

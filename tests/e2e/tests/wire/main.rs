@@ -5,9 +5,11 @@
 mod cancel;
 mod differential;
 mod disconnects;
+mod failures;
 mod leaks;
 mod limits;
 mod login;
+mod marked_rows;
 mod modes;
 mod prepared;
 mod protocol;
