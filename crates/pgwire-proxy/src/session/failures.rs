@@ -136,9 +136,10 @@ impl Attached {
     fn undo_parse(&mut self, parsing: Parsing, client: &mut ClientState) {
         if let Some(name) = &parsing.server_name {
             self.parsing.retain(|(_, other)| other != name);
+        } else {
+            // It may have been the unnamed one.
+            self.unnamed = None;
         }
-        // One of ours may have been the unnamed one.
-        self.unnamed = None;
         if let Some(change) = parsing.change {
             self.undo(change, client);
         }
