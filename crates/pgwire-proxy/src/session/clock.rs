@@ -55,6 +55,11 @@ impl Clock {
         self.idle.is_none() && self.idle_in_transaction.is_none() && self.query.is_none()
     }
 
+    /// Whether the client is what was waited for.
+    pub(super) fn waits_for_client(&self) -> bool {
+        self.phase != Phase::Running
+    }
+
     fn limit(&self) -> Option<Duration> {
         match self.phase {
             Phase::Idle => self.idle,

@@ -404,6 +404,7 @@ impl Session {
             Poll::Ready(_) => return Poll::Ready(Err(Step::End)),
             Poll::Pending => return Poll::Pending,
         }
+        self.was_active |= self.clock.waits_for_client();
         let (taken, flow) = self.take_messages(chunk.filled());
         let rest = chunk.filled().get(taken..).unwrap_or_default();
         if !rest.is_empty() {
@@ -421,7 +422,10 @@ impl Session {
             std::future::Future::poll(std::pin::pin!(reading), cx)
         };
         match read {
-            Poll::Ready(Ok(1..)) => Poll::Ready(self.take_input().map(drop)),
+            Poll::Ready(Ok(1..)) => {
+                self.was_active |= self.clock.waits_for_client();
+                Poll::Ready(self.take_input().map(drop))
+            }
             Poll::Ready(_) => Poll::Ready(Err(Step::End)),
             Poll::Pending => Poll::Pending,
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use e2e::{Setup, eventually, ok};
 use serde_json::{Value, json};
-use test_support::wire::message::{bind, execute, parse, query, sync};
+use test_support::wire::message::{bind, copy_data, copy_done, execute, flush, parse, query, sync};
 use test_support::wire::summary;
 use test_support::{Reply, WireClient};
 use tokio::time::Instant;
@@ -164,6 +164,33 @@ async fn an_idle_transaction_is_ended_and_rolled_back() {
         ["0"],
         "idle outside one is no matter"
     );
+}
+
+#[tokio::test]
+async fn so_is_what_a_client_has_left_unfinished() {
+    let proxy = json!({"idle_transaction_timeout": "200ms"});
+    let setup = with(proxy, json!({"max_connections": 1})).await;
+    setup.db.batch("CREATE TABLE t (a text)").await;
+    let insert = "INSERT INTO t VALUES ('x')";
+    for unfinished in [
+        vec![parse("", insert), bind("", "", &[]), execute("", 0), flush()],
+        vec![query("COPY t FROM STDIN"), copy_data(b"x\n")],
+        vec![query("COPY t FROM STDIN"), copy_data(&[b'x'; 90_000])[..50_000].to_vec()],
+    ] {
+        let mut silent = setup.wire().await;
+        silent.send_all(&unfinished).await.unwrap();
+        assert_eq!(last_words(&mut silent).await, "25P03");
+        assert_eq!(setup.wire().await.rows("SELECT count(*) FROM t").await, ["0"]);
+    }
+    // One that goes on, however slowly, is not idle.
+    let mut slow = setup.wire().await;
+    slow.send(&query("COPY t FROM STDIN")).await.unwrap();
+    for _ in 0..8 {
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        slow.send(&copy_data(b"x\n")).await.unwrap();
+    }
+    slow.send(&copy_done()).await.unwrap();
+    assert_eq!(summary(&slow.until_ready().await.unwrap()), "G C(COPY 8) Z(I)");
 }
 
 #[tokio::test]
