@@ -5,11 +5,8 @@ use std::io;
 
 use bytes::{Bytes, BytesMut};
 use goridge_framing::{Codec, DEFAULT_MAX_FRAME_SIZE, RpcDecoder, encode_request};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixStream};
-
-trait Stream: AsyncRead + AsyncWrite + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
+use test_support::stream::{self, Stream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// An open connection.
 pub(crate) struct Client {
@@ -24,16 +21,8 @@ pub(crate) struct Client {
 impl Client {
     /// Connects to `tcp://host:port` or `unix://path`.
     pub(crate) async fn connect(address: &str, codec: Codec) -> io::Result<Self> {
-        let stream: Box<dyn Stream> = if let Some(path) = address.strip_prefix("unix://") {
-            Box::new(UnixStream::connect(path).await?)
-        } else {
-            let tcp = address.strip_prefix("tcp://").unwrap_or(address);
-            let stream = TcpStream::connect(tcp).await?;
-            stream.set_nodelay(true)?;
-            Box::new(stream)
-        };
         Ok(Self {
-            stream,
+            stream: stream::connect(address).await?,
             decoder: RpcDecoder::new(DEFAULT_MAX_FRAME_SIZE),
             incoming: BytesMut::new(),
             outgoing: Vec::new(),

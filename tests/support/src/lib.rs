@@ -10,6 +10,7 @@ pub mod link;
 pub mod postgres;
 pub mod rpc;
 pub mod seed;
+pub mod stream;
 pub mod wire;
 
 pub use certs::{CertFiles, TestCa};

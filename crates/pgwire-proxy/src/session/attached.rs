@@ -74,8 +74,6 @@ pub(super) struct Attached {
     /// How many bytes must be there before it is worth looking again.
     pub(super) wanted: usize,
     pub(super) cancelling: Option<Cancelling>,
-    /// Something of the open batch was sent.
-    pub(super) has_sent: bool,
     pub(super) replay: Replay,
     /// The time limit that what runs has exceeded.
     pub(super) out_of_time: Option<Duration>,
@@ -164,7 +162,6 @@ impl Default for Attached {
             synthetic: 0,
             wanted: 0,
             cancelling: None,
-            has_sent: false,
             replay: Replay::default(),
             out_of_time: None,
             busy_since: Instant::now(),
@@ -183,19 +180,23 @@ impl Attached {
 
     /// Gives the connection back, and with it the place for the next one.
     pub(super) fn release(mut self: Box<Self>, now: Instant) {
+        self.close_private();
         let Some(mut connection) = self.connection.0.take() else { return };
         self.unnamed = None;
         self.reads_otherwise = false;
-        self.has_sent = false;
         self.replay.forget();
         if self.owed.capacity() > USUAL_PIPELINE {
             self.owed = VecDeque::with_capacity(USUAL_BATCH);
         }
-        for (_, name) in self.private.drain(..) {
-            connection.close_statement_later(name);
-        }
         *connection.workspace() = Some(self);
         connection.give_back(now);
+    }
+
+    /// Has the statements that are this client's alone closed before others come.
+    pub(super) fn close_private(&mut self) {
+        for (_, name) in self.private.drain(..) {
+            self.connection.close_statement_later(name);
+        }
     }
 
     pub(super) fn status(&self) -> TransactionStatus {
@@ -323,23 +324,22 @@ impl Attached {
     /// Notes that a statement of this client is about to run.
     pub(super) fn will_run(&mut self, class: &Classification, sql: &[u8], client: u64) {
         self.connection.will_run(class, client);
-        if !class.clean && changes_reading(sql) {
-            // Nobody knows what later texts do.
-            self.connection.taint();
-        }
-        self.reads_otherwise |=
-            class.kind == StatementKind::Set || (class.statements > 1 && !class.clean);
-        match class.settings {
-            SettingsEffect::None => {}
-            SettingsEffect::Named | SettingsEffect::Any => {
-                let touched = touched_settings(&String::from_utf8_lossy(sql));
-                if touched.names.iter().any(|name| name == "seed") {
-                    // random() would repeat itself for whoever comes next.
-                    self.connection.taint();
-                }
-                let any = class.settings == SettingsEffect::Any;
-                self.touch(touched.names, any || touched.resets);
+        let sets = class.settings != SettingsEffect::None;
+        if sets || class.kind == StatementKind::Set || (class.statements > 1 && !class.clean) {
+            self.reads_otherwise = true;
+            if changes_reading(sql) {
+                // Nobody knows what later texts do.
+                self.connection.taint();
             }
+        }
+        if sets {
+            let touched = touched_settings(&String::from_utf8_lossy(sql));
+            if touched.names.iter().any(|name| name == "seed") {
+                // random() would repeat itself for whoever comes next.
+                self.connection.taint();
+            }
+            let everything = class.settings == SettingsEffect::Any || touched.resets;
+            self.touch(touched.names, everything);
         }
     }
 
@@ -392,16 +392,11 @@ impl Attached {
         self.connection.is_dirty() || self.touched.is_some() || self.reads_otherwise
     }
 
-    /// Whether what others have prepared means the same to this client: it is in no failed
-    /// transaction when the server comes to it, which would have to say so, and has changed nothing
-    /// in the session.
+    /// Whether what others have prepared means the same to this client: it has changed nothing in the
+    /// session, and is in no transaction when the server comes to it. A failed one has to say so,
+    /// and in another nothing can be sent again that finds an old plan.
     pub(super) fn can_share(&self) -> bool {
-        let may_fail_first = || {
-            let in_transaction = self.status() != TransactionStatus::Idle;
-            let mut units = self.owed.iter().filter_map(Expect::unit);
-            units.any(|unit| in_transaction || !unit.keeps_transaction())
-        };
-        self.status() != TransactionStatus::Failed && !self.is_changed() && !may_fail_first()
+        !self.is_changed() && !self.may_be_in_transaction()
     }
 }
 

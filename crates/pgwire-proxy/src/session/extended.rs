@@ -7,15 +7,14 @@
 
 use std::sync::Arc;
 
-use bytes::BytesMut;
 use pool_manager::classify::{SettingsEffect, custom_setting};
 use pool_manager::{STATEMENT_PREFIX, ServerError, SqlState};
 
-use super::attached::{Attached, changes_reading};
-use super::expect::{Ending, Expect, Parsing, Synthetic};
+use super::attached::changes_reading;
+use super::expect::{Ending, Expect, Parsing};
 use super::input::Taken;
-use super::names::{Change, Named};
-use super::{Session, refusal, simple};
+use super::names::Named;
+use super::{Session, refusal};
 use crate::database::Mode;
 use crate::message::frontend::{self, Bind, Parse, Target};
 use crate::message::{backend, reply};
@@ -23,8 +22,6 @@ use crate::statement::Statement;
 
 /// A name of ours that no server connection has a statement for.
 pub(super) const NO_STATEMENT: &str = "rrp_refused";
-/// Room for the replies to a small batch, bytes.
-const USUAL_REPLY: usize = 512;
 /// Longest text that is kept to be prepared on other connections, bytes.
 const MAX_NAMED_TEXT: usize = 16 * 1024 * 1024;
 
@@ -70,9 +67,7 @@ impl Session {
     fn parse_shared(&mut self, name: &[u8], statement: &Arc<Statement>) -> Taken {
         let Some(server) = self.server.as_deref_mut() else { return Taken::Attach };
         let change = self.client.names.set(name, Some(Arc::clone(statement)));
-        // In a transaction nothing can be sent again that finds an old plan.
-        let shares = server.can_share() && !server.may_be_in_transaction();
-        if shares && server.server_name(statement).is_some() {
+        if server.can_share() && server.server_name(statement).is_some() {
             server.answer(reply::PARSE_COMPLETE, change, &mut self.output);
         } else {
             server.prepare(statement, Some(change), true);
@@ -107,8 +102,7 @@ impl Session {
         }
         let Some(server) = self.server.as_deref_mut() else { return Taken::Attach };
         self.client.last_unnamed = Some(Arc::clone(&statement));
-        let shares = server.can_share() && !server.may_be_in_transaction();
-        if statement.is_worth_a_name() && shares {
+        if statement.is_worth_a_name() && server.can_share() {
             return self.parse_shared(b"", &statement);
         }
         server.unnamed = Some(statement.number());
@@ -311,7 +305,8 @@ impl Session {
             return Taken::Done;
         };
         let class = statement.class;
-        let text = simple::matters(&class).then(|| Arc::clone(statement));
+        // Of a clean one the text makes no difference any more.
+        let text = (!class.clean).then(|| Arc::clone(statement));
         server.batch().add(&class);
         let ending = self.run(&class, text.as_ref().map_or(&b""[..], |statement| &statement.sql));
         if let Some(server) = self.server.as_deref_mut() {
@@ -396,81 +391,6 @@ impl Session {
             Taken::Done => Taken::Dropped,
             other => other,
         }
-    }
-}
-
-impl Attached {
-    /// Answers a message in the server's place, at once or when its turn comes.
-    fn answer(&mut self, tag: u8, change: Change, output: &mut BytesMut) {
-        if self.owed.is_empty() {
-            // Nothing comes before it that could fail and take it back.
-            output.reserve(USUAL_REPLY);
-            backend::bare(output, tag);
-        } else {
-            self.owe_synthetic(Expect::Synthetic(Box::new(Synthetic { tag, change })));
-        }
-    }
-
-    /// Sends a Parse under a name of ours.
-    fn prepare(&mut self, statement: &Arc<Statement>, change: Option<Change>, shown: bool) {
-        let name = self.connection.new_statement_name();
-        let out = self.connection.outgoing();
-        frontend::put_parse(out, &name, &statement.sql, &statement.types);
-        self.parsing.push((statement.number(), name.clone()));
-        let statement = Arc::clone(statement);
-        let (server_name, private) = (Some(name), self.is_changed());
-        let parsing = Parsing { shown, statement, server_name, private, change };
-        self.owed.push_back(Expect::Parse(Box::new(parsing)));
-    }
-
-    /// Sees to it that the server has a statement when it comes to the next message.
-    pub(super) fn ensure(&mut self, statement: &Arc<Statement>) {
-        if self.server_name(statement).is_none() {
-            self.prepare(statement, None, false);
-        }
-    }
-
-    /// Whether an unnamed statement is unnamed at the server, too: it is not known to come again,
-    /// or the server was given it as it is.
-    fn has_as_unnamed(&self, statement: &Statement) -> bool {
-        !statement.is_worth_a_name() || self.unnamed == Some(statement.number())
-    }
-
-    /// The same for the unnamed statement.
-    fn ensure_unnamed(&mut self, statement: &Arc<Statement>) {
-        if self.unnamed == Some(statement.number()) {
-            return;
-        }
-        frontend::put_parse(self.connection.outgoing(), "", &statement.sql, &statement.types);
-        self.unnamed = Some(statement.number());
-        let parsing = Parsing {
-            shown: false,
-            statement: Arc::clone(statement),
-            server_name: None,
-            private: false,
-            change: None,
-        };
-        self.owed.push_back(Expect::Parse(Box::new(parsing)));
-    }
-
-    /// Sends a Bind of a statement by our name for it.
-    fn put_bind_of(&mut self, bind: &Bind<'_>, statement: &Statement, missing: usize) {
-        let number = statement.number();
-        let special = self.parsing.iter().chain(&self.private).rev();
-        if let Some((_, name)) = { special }.find(|(other, _)| *other == number) {
-            let name = name.clone();
-            return self.put_bind(bind, name.as_bytes(), missing);
-        }
-        let Some((name, out)) = self.connection.statement_and_outgoing(number) else { return };
-        frontend::put_bind_head(out, bind.portal, name.as_bytes(), bind.rest.len() + missing);
-        out.extend_from_slice(bind.rest);
-    }
-
-    /// Sends a Bind, `missing` bytes of which are still to come.
-    fn put_bind(&mut self, bind: &Bind<'_>, statement: &[u8], missing: usize) {
-        let out = self.connection.outgoing();
-        frontend::put_bind_head(out, bind.portal, statement, bind.rest.len() + missing);
-        out.extend_from_slice(bind.rest);
     }
 }
 

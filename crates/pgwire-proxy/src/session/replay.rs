@@ -22,6 +22,8 @@ pub(super) struct Replay {
     /// Its messages from the first one that was sent.
     kept: BytesMut,
     state: State,
+    /// Something of the open batch was sent.
+    has_sent: bool,
     /// This one is sent again: a second time, the client is told.
     is_second: bool,
 }
@@ -44,15 +46,15 @@ impl Session {
     pub(super) fn is_replayable(&self) -> bool {
         self.client.mode == Mode::Transaction
             && self.server.as_ref().is_none_or(|server| {
-                server.owed.is_empty() && !server.has_sent && !server.may_be_in_transaction()
+                server.owed.is_empty() && !server.replay.has_sent && !server.may_be_in_transaction()
             })
     }
 
     /// Keeps a message that was taken; `begins`: nothing of its batch was sent before it.
     pub(super) fn keep_for_replay(&mut self, tag: u8, message: &[u8], begins: bool) {
         let Some(server) = self.server.as_deref_mut() else { return };
-        server.has_sent = server.batch.is_some() && (server.has_sent || !server.owed.is_empty());
         let replay = &mut server.replay;
+        replay.has_sent = server.batch.is_some() && (replay.has_sent || !server.owed.is_empty());
         let named = || {
             let owed = (server.owed.len() == 1).then(|| server.owed.front()).flatten();
             matches!(owed, Some(Expect::Bind(Some(_)) | Expect::DescribeStatement(Some(_))))
@@ -82,7 +84,7 @@ impl Session {
         };
         let Some(batch) = server.replay.take() else { return };
         server.replay.is_second = true;
-        server.has_sent = false;
+        server.replay.has_sent = false;
         self.put_in_front(batch);
     }
 
@@ -145,6 +147,7 @@ impl Replay {
     pub(super) fn forget(&mut self) {
         self.kept.clear();
         self.state = State::Off;
+        self.has_sent = false;
         self.is_second = false;
     }
 }

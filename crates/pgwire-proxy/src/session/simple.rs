@@ -3,7 +3,7 @@
 //! DISCARD ALL would discard what others have prepared.
 
 use pool_manager::ServerError;
-use pool_manager::classify::{Classification, SettingsEffect, StatementKind, TransactionControl};
+use pool_manager::classify::{Classification, TransactionControl};
 
 use super::Session;
 use super::expect::{Effect, Ending, Expect, Querying};
@@ -106,11 +106,4 @@ impl Session {
         }
         Ending { tag, effect }
     }
-}
-
-/// Whether the text of such a statement makes a difference to what it does.
-pub(super) fn matters(class: &Classification) -> bool {
-    !class.clean
-        || class.settings != SettingsEffect::None
-        || matches!(class.kind, StatementKind::Deallocate | StatementKind::Discard)
 }

@@ -186,6 +186,7 @@ impl Session {
     /// its connection, and the last words go out.
     pub(super) async fn end(&mut self) {
         if let Some(mut server) = self.server.take() {
+            server.close_private();
             if server.touched.is_some() {
                 // Nobody has found out about its settings.
                 server.connection.soil();

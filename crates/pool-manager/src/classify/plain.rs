@@ -8,7 +8,7 @@
 
 use super::{Classification, SettingsEffect, StatementKind, TransactionControl};
 
-/// The view of the settings.
+/// The view of the settings: an UPDATE of it is a SET.
 pub(super) const SETTINGS: &str = "pg_settings";
 
 /// What a byte may be outside strings and names in quotes, one bit each.
@@ -47,9 +47,6 @@ const CLASSES: [u8; 256] = {
 pub(super) fn classify(bytes: &[u8]) -> Option<Classification> {
     let start = bytes.iter().position(|byte| !has(*byte, is::SPACE))?;
     let (kind, tag) = verb(bytes.get(start..)?)?;
-    if kind == StatementKind::Update && names_settings(bytes) {
-        return None;
-    }
     is_plain(bytes, start + tag.len()).then_some(Classification {
         statements: 1,
         kind,
@@ -63,11 +60,6 @@ pub(super) fn classify(bytes: &[u8]) -> Option<Classification> {
         taints: false,
         cacheable: true,
     })
-}
-
-/// Whether it may name pg_settings, in which an UPDATE is a SET.
-fn names_settings(bytes: &[u8]) -> bool {
-    bytes.windows(SETTINGS.len()).any(|part| part.eq_ignore_ascii_case(SETTINGS.as_bytes()))
 }
 
 fn verb(text: &[u8]) -> Option<(StatementKind, &'static str)> {
@@ -117,6 +109,7 @@ fn is_telling(word: Option<&[u8]>) -> bool {
         (b'f', 3) => b"for",
         (b'w', 4) => b"with",
         (b'p', 7) => b"pg_temp",
+        (b'p', 11) => SETTINGS.as_bytes(),
         _ => return false,
     };
     word.eq_ignore_ascii_case(telling)
@@ -135,7 +128,11 @@ fn special_end(bytes: &[u8], at: usize) -> Option<usize> {
             let rest = bytes.get(at + 1..)?;
             return rest.iter().all(|byte| has(*byte, is::SPACE)).then_some(bytes.len());
         }
-        quote => return quoted_end(bytes, at, quote),
+        quote => {
+            let end = quoted_end(bytes, at, quote)?;
+            let is_name = quote == b'"' && is_telling(bytes.get(at + 1..end - 1));
+            return (!is_name).then_some(end);
+        }
     };
     plain.then_some(at + 1)
 }

@@ -11,8 +11,9 @@ use std::fmt;
 use std::io;
 
 use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::stream::{self, Stream};
 
 pub use frame::{ERROR, JSON, MSGPACK, RAW, RpcFrame};
 
@@ -59,9 +60,6 @@ impl From<io::Error> for RpcFault {
     }
 }
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-
 /// One goridge connection. A method that is dropped half way leaves the connection unusable.
 pub struct RpcClient {
     stream: Box<dyn Stream>,
@@ -71,15 +69,7 @@ pub struct RpcClient {
 impl RpcClient {
     /// Connects to `tcp://host:port`, `unix://path`, or `host:port`.
     pub async fn connect(address: &str) -> io::Result<Self> {
-        let stream: Box<dyn Stream> = if let Some(path) = address.strip_prefix("unix://") {
-            Box::new(UnixStream::connect(path).await?)
-        } else {
-            let tcp = address.strip_prefix("tcp://").unwrap_or(address);
-            let stream = TcpStream::connect(tcp).await?;
-            stream.set_nodelay(true)?;
-            Box::new(stream)
-        };
-        Ok(Self { stream, last_seq: 0 })
+        Ok(Self { stream: stream::connect(address).await?, last_seq: 0 })
     }
 
     /// Calls `pgpool.<method>` (or `method` itself when it holds a dot) with a JSON body.

@@ -15,9 +15,10 @@ use std::io;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
+
+use crate::stream::{self, Stream};
 
 pub use reply::{Reply, WireFault, errors, rows, summary};
 
@@ -72,9 +73,6 @@ impl From<io::Error> for WireError {
     }
 }
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-
 /// One connection. A method that is dropped half way may leave it unusable.
 pub struct WireClient {
     stream: Box<dyn Stream>,
@@ -92,14 +90,7 @@ pub struct WireClient {
 impl WireClient {
     /// Opens a connection to `tcp://host:port` or `unix://path` and says nothing yet.
     pub async fn connect(address: &str) -> io::Result<Self> {
-        let stream: Box<dyn Stream> = if let Some(path) = address.strip_prefix("unix://") {
-            Box::new(UnixStream::connect(path).await?)
-        } else {
-            let tcp = address.strip_prefix("tcp://").unwrap_or(address);
-            let stream = TcpStream::connect(tcp).await?;
-            stream.set_nodelay(true)?;
-            Box::new(stream)
-        };
+        let stream = stream::connect(address).await?;
         Ok(Self {
             stream,
             input: BytesMut::new(),
