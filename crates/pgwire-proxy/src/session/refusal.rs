@@ -2,9 +2,9 @@
 //! is to last longer than the client has its connection.
 
 use pool_manager::classify::{Classification, SessionNeed, TransactionControl, touched_settings};
-use pool_manager::{ServerError, SqlState};
+use pool_manager::{ServerError, SqlState, TransactionStatus};
 
-use super::Session;
+use super::{Session, Step};
 use crate::database::Mode;
 
 impl Session {
@@ -41,6 +41,18 @@ impl Session {
         );
         error.hint = Some(remedy(need).to_owned());
         Some(error)
+    }
+
+    /// In statement mode, a transaction that a text has begun which nobody could see into, such as a
+    /// Query of megabytes: the connection is not kept for it, and the client cannot go on.
+    pub(super) fn refuse_open_transaction(&mut self) -> Option<Step> {
+        let is_open = self.status() != TransactionStatus::Idle;
+        if self.client.mode != Mode::Statement || !is_open {
+            return None;
+        }
+        let error = no_transactions();
+        self.fatal(error.code, error.message);
+        Some(Step::End)
     }
 
     /// Values that another client's statements left must not be seen.

@@ -53,6 +53,9 @@ impl Session {
             }
             self.server.as_deref_mut()?.wanted = 0;
             self.count_unit();
+            if let Some(step) = self.refuse_open_transaction() {
+                return Some(step);
+            }
             self.release_if_done();
         }
     }

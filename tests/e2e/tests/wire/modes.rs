@@ -157,6 +157,13 @@ async fn statement_mode_has_no_transactions() {
         ask(&mut client, "INSERT INTO t VALUES (1); SELECT 2").await,
         "C(INSERT 0 1) T D(2) C(SELECT 1) Z(I)"
     );
+    // One that is too long to be looked at ends the session, and with it its transaction.
+    let mut hidden = setup.wire().await;
+    let long = format!("BEGIN; INSERT INTO t VALUES (2) /* {} */", "x".repeat(1_100_000));
+    hidden.send(&query(&long)).await.unwrap();
+    let last = hidden.until_closed().await.pop().and_then(|reply| reply.error()).unwrap();
+    assert_eq!((last.severity(), last.code()), ("FATAL", "0A000"));
+    assert_eq!(client.rows("SELECT count(*) FROM t").await, ["1"]);
     client.send_all(&[query("SELECT 3"), query("SELECT 4")]).await.unwrap();
     for expected in ["T D(3) C(SELECT 1) Z(I)", "T D(4) C(SELECT 1) Z(I)"] {
         assert_eq!(summary(&client.until_ready().await.unwrap()), expected);

@@ -93,6 +93,22 @@ async fn a_client_that_dies_between_parse_and_sync_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn what_was_prepared_for_one_client_alone_goes_with_it() {
+    let setup = over(1).await;
+    for _ in 0..5 {
+        // A setting of the transaction: what is prepared now is nobody else's.
+        let mut client = setup.wire().await;
+        client.rows("BEGIN; SET LOCAL work_mem = '9MB'").await;
+        assert_eq!(say(&mut client, &[parse("s", "SELECT 'alone'"), sync()]).await, "1 Z(T)");
+        drop(client);
+    }
+    let mut other = setup.wire().await;
+    say(&mut other, &[parse("", "SELECT 1"), sync()]).await;
+    let left = "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE 'SELECT ''al%'";
+    assert_eq!(other.rows(left).await, ["0"]);
+}
+
+#[tokio::test]
 async fn the_same_name_again_in_one_batch() {
     let setup = over(1).await;
     let mut client = setup.wire().await;
