@@ -83,6 +83,9 @@ pgbench_run() {
         | awk '{ print $1 * 1000 }')"
 }
 
+# Each pooler is started in a session of its own, as services are: the scheduler may treat what shares
+# a session with the load generator otherwise (autogroups), and did, by a tenth.
+
 # start_pool NAME RPC-ADDRESS HOST [YAML-FILE]: sets pool_pid; false when it does not become healthy.
 # HOST is where PostgreSQL is: an address, or the directory of its socket. The file has more keys of
 # the pgpool section.
@@ -105,7 +108,7 @@ pgpool:
 YAML
         if [ -n "${4:-}" ]; then cat "$4"; else printf "  proxy:\n    address: ''\n"; fi
     } >"$dir/$1.yaml"
-    "$rr_pgpool" serve -c "$dir/$1.yaml" </dev/null >"$dir/$1.log" 2>&1 &
+    setsid "$rr_pgpool" serve -c "$dir/$1.yaml" </dev/null >"$dir/$1.log" 2>&1 &
     pool_pid=$!
     pids+=("$pool_pid")
     for _ in $(seq 200); do
@@ -145,7 +148,7 @@ log_connections = 0
 log_disconnections = 0
 INI
         if pgbouncer_prepares; then echo "max_prepared_statements = 200" >>"$dir/$1.ini"; fi
-        (cd / && pg_exec "$pgbouncer" -q "$dir/$1.ini") </dev/null >"$dir/$1.log" 2>&1 &
+        (cd / && pg_exec setsid "$pgbouncer" -q "$dir/$1.ini") </dev/null >"$dir/$1.log" 2>&1 &
         bouncer_pid=$!
         for _ in $(seq 50); do
             if PGPASSWORD=secret "$psql" "host=127.0.0.1 port=$bouncer_port user=app dbname=app" \

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::database::Database;
+use crate::login::Welcomes;
 use crate::session;
 use crate::signals::Registry;
 use crate::stream::ClientStream;
@@ -32,6 +33,7 @@ pub struct Proxy {
     databases: BTreeMap<String, Arc<Database>>,
     pub(crate) options: ProxyOptions,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) welcomes: Welcomes,
     clients: AtomicUsize,
 }
 
@@ -44,6 +46,7 @@ impl Proxy {
             databases: databases.into_iter().map(named).collect(),
             options,
             registry: Arc::default(),
+            welcomes: Welcomes::default(),
             clients: AtomicUsize::new(0),
         })
     }

@@ -6,6 +6,7 @@
 //! ```
 
 mod options;
+mod welcome;
 mod wire;
 
 use std::io;
@@ -13,15 +14,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use pool_manager::{Error, Parameters, ServerError, Settings, SqlState, TransactionStatus};
+use pool_manager::{Error, ServerError, Settings, SqlState, TransactionStatus};
 
 use crate::auth::{Exchange, Step};
-use crate::database::{Database, Mode};
+use crate::database::Mode;
 use crate::message::backend;
-use crate::message::startup::{Opening, Startup};
+use crate::message::startup::{self, Opening, Startup, StartupError};
 use crate::proxy::{Place, Proxy};
 use crate::signals::Registration;
 use crate::stream::ClientStream;
+pub(crate) use welcome::{Welcome, Welcomes};
 use wire::Wire;
 
 /// Longest name of a user or database that PostgreSQL keeps apart; it cuts longer ones.
@@ -40,11 +42,7 @@ pub(crate) struct Client {
     pub(crate) stream: ClientStream,
     /// What it sent after its startup message.
     pub(crate) input: BytesMut,
-    pub(crate) database: Arc<Database>,
-    /// What it asked for in its startup message: what RESET goes back to.
-    pub(crate) settings: Arc<Settings>,
-    /// What it was told of the session.
-    pub(crate) parameters: Arc<Parameters>,
+    pub(crate) welcome: Arc<Welcome>,
     pub(crate) registration: Registration,
     pub(crate) place: Place,
 }
@@ -96,60 +94,104 @@ pub(crate) async fn login(proxy: &Arc<Proxy>, stream: ClientStream) -> Login {
 
 /// A client without its connection, which the caller has.
 struct Guest {
-    database: Arc<Database>,
-    settings: Arc<Settings>,
-    parameters: Arc<Parameters>,
+    welcome: Arc<Welcome>,
     registration: Registration,
     place: Place,
 }
 
 impl Guest {
     fn seated(self, wire: Wire) -> Client {
-        let Self { database, settings, parameters, registration, place } = self;
+        let Self { welcome, registration, place } = self;
         let (stream, input) = wire.into_parts();
-        Client { stream, input, database, settings, parameters, registration, place }
+        Client { stream, input, welcome, registration, place }
     }
 }
 
+/// Who has come.
+enum Arrival {
+    /// Somebody whose startup packet came before, and was good.
+    Known(Arc<Welcome>),
+    /// Somebody else, with this packet.
+    New(Startup, Box<[u8]>),
+}
+
 async fn admit(proxy: &Arc<Proxy>, wire: &mut Wire) -> Result<Option<Guest>, Refusal> {
-    let Some(startup) = open(proxy, wire).await? else { return Ok(None) };
+    let (welcome, place) = match open(proxy, wire).await? {
+        Some(Arrival::Known(welcome)) => {
+            let place = enter(proxy)?;
+            prove(wire, welcome.database.users.begin(&welcome.user), &welcome.user).await?;
+            (welcome, place)
+        }
+        Some(Arrival::New(startup, packet)) => {
+            Box::pin(introduce(proxy, wire, &startup, packet)).await?
+        }
+        None => return Ok(None),
+    };
+    let registration = proxy.registry.register();
+    wire.say(|out| {
+        out.extend_from_slice(&welcome.statuses);
+        backend::key_data(out, registration.key);
+        backend::ready(out, TransactionStatus::Idle);
+    });
+    wire.send().await?;
+    Ok(Some(Guest { welcome, registration, place }))
+}
+
+/// Finds out what a new startup packet leads to.
+async fn introduce(
+    proxy: &Arc<Proxy>,
+    wire: &mut Wire,
+    startup: &Startup,
+    packet: Box<[u8]>,
+) -> Result<(Arc<Welcome>, Place), Refusal> {
     let user = startup.get("user").filter(|user| !user.is_empty()).ok_or_else(|| {
         let code = SqlState::INVALID_AUTHORIZATION;
         Refusal::new(code, "no PostgreSQL user name specified in startup packet")
     })?;
-    negotiate(&startup, wire);
-    refuse_replication(&startup)?;
-    let place = proxy.enter().ok_or_else(|| {
-        Refusal::new(SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already")
-    })?;
+    let negotiated = negotiate(startup, wire);
+    refuse_replication(startup)?;
+    let place = enter(proxy)?;
     let name = startup.get("database").filter(|name| !name.is_empty()).unwrap_or(user);
     let (user, name) = (cut(user), cut(name));
     let database = proxy.database(name);
     let asked = database.or_else(|| proxy.any_database()).ok_or(Refusal::Silent)?;
     prove(wire, asked.users.begin(user), user).await?;
     let database = database.ok_or_else(|| unknown_database(proxy, name))?;
-    let settings = options::settings(&startup)?;
+    let settings = options::settings(startup)?;
     check_settings(&settings, database.mode)?;
     let settings = database.share_settings(settings);
     let parameters = database.greeting(&settings).await?;
-    let registration = proxy.registry.register();
-    wire.say(|out| {
-        for (name, value) in &*parameters {
-            backend::parameter_status(out, name, value);
-        }
-        backend::key_data(out, registration.key);
-        backend::ready(out, TransactionStatus::Idle);
-    });
-    wire.send().await?;
-    let database = Arc::clone(database);
-    Ok(Some(Guest { database, settings, parameters, registration, place }))
+    let welcome = Arc::new(Welcome::new(user, database, settings, parameters));
+    if !negotiated {
+        proxy.welcomes.put(packet, &welcome);
+    }
+    Ok((welcome, place))
+}
+
+fn enter(proxy: &Arc<Proxy>) -> Result<Place, Refusal> {
+    proxy.enter().ok_or_else(|| {
+        Refusal::new(SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already")
+    })
 }
 
 /// Reads up to the startup message; `None` when there is none to come.
-async fn open(proxy: &Arc<Proxy>, wire: &mut Wire) -> Result<Option<Startup>, Refusal> {
+async fn open(proxy: &Arc<Proxy>, wire: &mut Wire) -> Result<Option<Arrival>, Refusal> {
     let (mut tls_asked, mut gss_asked) = (false, false);
     loop {
-        match wire.opening().await? {
+        let len = wire.packet().await?;
+        let packet = wire.front(len);
+        if let Some(welcome) = proxy.welcomes.get(packet) {
+            wire.consume(len);
+            return Ok(Some(Arrival::Known(welcome)));
+        }
+        let opening = startup::read(packet.get(4..).unwrap_or_default());
+        let opening = opening.map_err(|error| match error {
+            StartupError::CancelKey => Refusal::Silent,
+            told => Refusal::new(SqlState::PROTOCOL_VIOLATION, told.to_string()),
+        })?;
+        let packet = matches!(opening, Opening::Startup(_)).then(|| packet.into());
+        wire.consume(len);
+        match opening {
             Opening::Tls if !std::mem::replace(&mut tls_asked, true) => wire.refuse_encryption(),
             Opening::Gss if !std::mem::replace(&mut gss_asked, true) => wire.refuse_encryption(),
             Opening::Tls => return Err(unsupported(1234, 5679)),
@@ -159,7 +201,9 @@ async fn open(proxy: &Arc<Proxy>, wire: &mut Wire) -> Result<Option<Startup>, Re
                 return Ok(None);
             }
             Opening::Version { major, minor } => return Err(unsupported(major, minor)),
-            Opening::Startup(startup) => return Ok(Some(startup)),
+            Opening::Startup(startup) => {
+                return Ok(Some(Arrival::New(startup, packet.unwrap_or_default())));
+            }
         }
         wire.send().await?;
     }
@@ -172,13 +216,15 @@ fn unsupported(major: u16, minor: u16) -> Refusal {
     )
 }
 
-/// A newer minor version and unknown `_pq_.` options are told to be neither.
-fn negotiate(startup: &Startup, wire: &mut Wire) {
+/// A newer minor version and unknown `_pq_.` options are told to be neither; whether there were any.
+fn negotiate(startup: &Startup, wire: &mut Wire) -> bool {
     let names = startup.parameters.iter().map(|(name, _)| name.as_str());
     let unknown: Vec<&str> = names.filter(|name| name.starts_with("_pq_.")).collect();
-    if startup.minor > 0 || !unknown.is_empty() {
+    let asks_for_more = startup.minor > 0 || !unknown.is_empty();
+    if asks_for_more {
         wire.say(|out| backend::negotiate_version(out, &unknown));
     }
+    asks_for_more
 }
 
 fn refuse_replication(startup: &Startup) -> Result<(), Refusal> {

@@ -9,12 +9,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::Refusal;
 use crate::auth::MAX_ANSWER;
-use crate::message::startup::{self, Opening, StartupError};
+use crate::message::startup;
 use crate::message::{HEADER_LEN, request};
 use crate::stream::ClientStream;
 
 /// Room for one read; no login needs more at a time but a long startup packet.
 const READ_CHUNK: usize = 1024;
+/// Room for what a client is told at once when it is let in.
+const USUAL_WELCOME: usize = 512;
 
 pub(super) struct Wire {
     stream: ClientStream,
@@ -29,6 +31,7 @@ impl Wire {
 
     /// Queues what `write` appends.
     pub(super) fn say(&mut self, write: impl FnOnce(&mut BytesMut)) {
+        self.output.reserve(USUAL_WELCOME);
         write(&mut self.output);
     }
 
@@ -51,19 +54,24 @@ impl Wire {
         (self.stream, input)
     }
 
-    /// The next packet without a type byte.
-    pub(super) async fn opening(&mut self) -> Result<Opening, Refusal> {
-        let invalid = |error| match error {
-            StartupError::CancelKey => Refusal::Silent,
-            told => Refusal::new(SqlState::PROTOCOL_VIOLATION, told.to_string()),
-        };
+    /// Reads the next packet without a type byte, and says how long it is.
+    pub(super) async fn packet(&mut self) -> Result<usize, Refusal> {
         self.fill(4).await?;
         let field = self.input.first_chunk().copied().unwrap_or_default();
         // Not PostgreSQL's protocol at all: whoever it is would not understand an answer.
         let len = startup::packet_len(field).map_err(|_| Refusal::Silent)?;
         self.fill(len).await?;
-        let packet = self.input.split_to(len);
-        startup::read(packet.get(4..).unwrap_or_default()).map_err(invalid)
+        Ok(len)
+    }
+
+    /// The first `len` bytes of what was read.
+    pub(super) fn front(&self, len: usize) -> &[u8] {
+        self.input.get(..len).unwrap_or_default()
+    }
+
+    /// Done with the first `len` bytes.
+    pub(super) fn consume(&mut self, len: usize) {
+        self.input.advance(len.min(self.input.len()));
     }
 
     /// The body of the next password message.

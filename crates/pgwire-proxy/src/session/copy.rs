@@ -62,8 +62,7 @@ impl Session {
 
     /// The client leaves: what it had not finished must not wait for more data.
     pub(super) fn copy_nothing_more(&mut self) {
-        let fail = [&[request::COPY_FAIL, 0, 0, 0, 24][..], b"the client has left\0"].concat();
-        self.copy(request::COPY_FAIL, &fail);
+        self.copy(request::COPY_FAIL, b"f\0\0\0\x18the client has left\0");
     }
 }
 

@@ -150,6 +150,7 @@ pub(crate) async fn serve(proxy: Arc<Proxy>, stream: ClientStream, _held: impl S
         match poll_fn(|cx| session.poll(cx)).await {
             Step::Attach => Box::pin(session.attach()).await,
             Step::Settle => Box::pin(session.settle()).await,
+            Step::End if session.has_ended() => return,
             Step::End => return Box::pin(session.end()).await,
         }
     }
@@ -157,16 +158,16 @@ pub(crate) async fn serve(proxy: Arc<Proxy>, stream: ClientStream, _held: impl S
 
 impl Session {
     fn new(proxy: &Proxy, client: Client) -> Self {
-        let Client { stream, input, database, settings, parameters, registration, place } = client;
+        let Client { stream, input, welcome, registration, place } = client;
         let state = ClientState {
-            number: database.new_number(),
-            mode: database.mode,
-            database,
+            number: welcome.database.new_number(),
+            mode: welcome.database.mode,
+            database: Arc::clone(&welcome.database),
             names: Names::default(),
-            context: context(&settings),
-            wanted: Arc::clone(&settings),
-            startup: settings,
-            told: parameters,
+            context: welcome.context.clone(),
+            wanted: Arc::clone(&welcome.settings),
+            startup: Arc::clone(&welcome.settings),
+            told: Arc::clone(&welcome.parameters),
             last_unnamed: None,
             skipping: false,
         };

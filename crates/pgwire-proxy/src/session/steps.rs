@@ -182,6 +182,11 @@ impl Session {
         }
     }
 
+    /// Whether nothing is left to be done when it is over.
+    pub(super) fn has_ended(&self) -> bool {
+        self.server.is_none() && self.output.is_empty()
+    }
+
     /// The end: a transaction that is open is rolled back, what runs is cancelled by letting go of
     /// its connection, and the last words go out.
     pub(super) async fn end(&mut self) {

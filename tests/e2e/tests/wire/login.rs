@@ -57,6 +57,28 @@ async fn each_mode_asks_for_its_proof_and_takes_no_other() {
 }
 
 #[tokio::test]
+async fn whoever_comes_again_is_told_the_same() {
+    let setup = Setup::new().await;
+    for minor in [0, 2] {
+        let mut told = Vec::new();
+        for _ in 0..3 {
+            let mut client = WireClient::connect(setup.server.proxy_address()).await.unwrap();
+            let who = [("user", ROLE), ("database", "primary"), ("TimeZone", "Asia/Tokyo")];
+            client.start(minor, PASSWORD, &who).await.unwrap();
+            assert_eq!(client.rows("SHOW TimeZone").await, ["Asia/Tokyo"]);
+            let parameters = client.parameters.clone();
+            assert!(
+                parameters.len() > 10 && parameters["TimeZone"] == "Asia/Tokyo",
+                "{parameters:?}"
+            );
+            assert_eq!(client.preface.len(), usize::from(minor > 0), "negotiated each time");
+            told.push(parameters);
+        }
+        assert!(told.windows(2).all(|pair| pair[0] == pair[1]), "{told:?}");
+    }
+}
+
+#[tokio::test]
 async fn scram_is_the_default_and_trust_where_no_password_is_known() {
     let setup = Setup::new().await;
     assert_eq!(setup.wire().await.asked, [10, 11, 12, 0]);
