@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::batch::{Batch, BatchEnd, BatchResults};
 use crate::classify::Classification;
 use crate::config::BackendConfig;
 use crate::connect::Connector;
@@ -117,6 +118,18 @@ impl DatabasePool {
         sink: &mut (impl ResultSink + Send),
     ) -> Result<CommandTag, Error> {
         self.pool.execute(statement, sink).await
+    }
+
+    /// Executes several statements in one call: each by itself, or all or none of them.
+    ///
+    /// # Errors
+    /// Of the batch as a whole; each statement's own error goes to `results`.
+    pub async fn execute_batch<R: BatchResults>(
+        &self,
+        batch: &Batch<'_>,
+        results: &mut R,
+    ) -> Result<BatchEnd, Error> {
+        self.pool.execute_batch(batch, results).await
     }
 
     /// A connection for a client that speaks PostgreSQL's protocol itself, if one is idle and

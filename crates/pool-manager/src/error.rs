@@ -243,6 +243,9 @@ impl Exposure {
             ExecuteError::Copy => {
                 Error::refused(SqlState::FEATURE_NOT_SUPPORTED, error.to_string())
             }
+            ExecuteError::NotReached => {
+                Error::refused(SqlState::IN_FAILED_TRANSACTION, error.to_string())
+            }
             ExecuteError::TimedOut(limit) => Error::TimedOut(limit),
             ExecuteError::Stuck(limit) if self.in_transaction || self.read_only => {
                 Error::TimedOut(limit)

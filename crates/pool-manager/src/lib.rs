@@ -4,6 +4,7 @@
 //! lives here. The crate knows nothing of goridge, of configuration files or of metrics
 //! exporters, and is usable on its own: start at [`DatabasePool`].
 
+mod batch;
 mod breaker;
 pub mod classify;
 pub mod config;
@@ -24,6 +25,7 @@ mod statement;
 mod transaction;
 pub mod values;
 
+pub use batch::{Batch, BatchEnd, BatchResults};
 pub use breaker::{CircuitBreaker, CircuitBreakerState};
 pub use connection::{
     CommandTag, Discard, ResultSink, STATEMENT_PREFIX, ServerConnection, SettingError, Settings,

@@ -125,7 +125,11 @@ impl Pool {
 }
 
 /// What losing the connection during this statement means.
-fn exposure(status: TransactionStatus, class: &Classification, simple: bool) -> Exposure {
+pub(crate) fn exposure(
+    status: TransactionStatus,
+    class: &Classification,
+    simple: bool,
+) -> Exposure {
     let ends = matches!(
         class.transaction,
         TransactionControl::Commit { .. } | TransactionControl::PrepareTransaction
@@ -172,7 +176,10 @@ pub(crate) fn check_text(statement: &Statement<'_>, class: &Classification) -> R
 }
 
 /// What makes no sense on a connection that is gone after the statement.
-fn refuse_outside_session(statement: &Statement<'_>, class: &Classification) -> Result<(), Error> {
+pub(crate) fn refuse_outside_session(
+    statement: &Statement<'_>,
+    class: &Classification,
+) -> Result<(), Error> {
     if statement.simple && class.statements > 1 {
         return Ok(());
     }

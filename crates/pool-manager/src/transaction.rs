@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use crate::batch::{Batch, BatchEnd, BatchResults, run_batch_held};
 use crate::connection::{CommandTag, Discard, Ended, ResultSink, Settings};
 use crate::engine::TransactionStatus;
 use crate::error::Error;
@@ -139,6 +140,16 @@ impl Transaction {
         run_held(&mut self.checkout, statement, sink).await
     }
 
+    /// Executes several statements in it; `atomic` ones up to a savepoint.
+    pub async fn execute_batch<R: BatchResults>(
+        &mut self,
+        batch: &Batch<'_>,
+        results: &mut R,
+    ) -> Result<BatchEnd, Error> {
+        self.check_open()?;
+        run_batch_held(&mut self.checkout, batch, results).await
+    }
+
     /// Commits. `Ok` means that the server said COMMIT; every other answer is an error that
     /// tells whether it was rolled back or cannot be known. It cannot when the server has not
     /// answered after `behavior.query_timeout`.
@@ -211,6 +222,15 @@ impl Session {
         sink: &mut (impl ResultSink + Send),
     ) -> Result<CommandTag, Error> {
         run_held(&mut self.checkout, statement, sink).await
+    }
+
+    /// Executes several statements in it.
+    pub async fn execute_batch<R: BatchResults>(
+        &mut self,
+        batch: &Batch<'_>,
+        results: &mut R,
+    ) -> Result<BatchEnd, Error> {
+        run_batch_held(&mut self.checkout, batch, results).await
     }
 
     /// Ends the session; a transaction left open in it is rolled back.

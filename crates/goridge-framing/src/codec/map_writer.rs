@@ -102,6 +102,24 @@ impl MapWriter {
         out: &mut Vec<u8>,
         value: &T,
     ) -> Result<(), WriteError> {
+        self.element_by(out, |codec, writer| codec.write_value(writer, value))
+    }
+
+    /// Adds a whole document of the same codec as an element of the open array.
+    ///
+    /// # Errors
+    /// As [`MapWriter::element`].
+    pub fn document(&mut self, out: &mut Vec<u8>, document: &[u8]) -> Result<(), WriteError> {
+        self.element_by(out, |_, writer| {
+            writer.write_all(document).map_err(|error| error.to_string())
+        })
+    }
+
+    fn element_by(
+        &mut self,
+        out: &mut Vec<u8>,
+        write: impl FnOnce(Codec, &mut limited::LimitedWriter<'_>) -> Result<(), String>,
+    ) -> Result<(), WriteError> {
         let array = self.array.ok_or(WriteError::OutOfOrder)?;
         let count = array.count.checked_add(1).ok_or(WriteError::TooMany)?;
         let (codec, syntax) = (self.codec, self.syntax);
@@ -109,7 +127,7 @@ impl MapWriter {
             if syntax == Syntax::Json && array.count > 0 {
                 writer.write_all(b",").map_err(|error| error.to_string())?;
             }
-            codec.write_value(writer, value)
+            write(codec, writer)
         })?;
         self.array = Some(OpenArray { count, ..array });
         Ok(())

@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use tokio::time::{sleep, timeout};
 
+use super::batch::{BatchExecution, BatchSink};
 use super::{CommandTag, SequenceUse, ServerConnection};
 use crate::classify::Classification;
 use crate::connect::CancelTarget;
@@ -118,6 +119,9 @@ pub(crate) enum ExecuteError {
     Sink(#[from] SinkError),
     #[error("COPY with STDIN or STDOUT needs the PostgreSQL protocol")]
     Copy,
+    /// An earlier statement of its batch has failed.
+    #[error("not executed: an earlier statement of the batch has failed")]
+    NotReached,
     /// The server confirmed the cancellation.
     #[error("cancelled after {0:?}")]
     TimedOut(Duration),
@@ -137,27 +141,41 @@ impl ServerConnection {
         sink: &mut dyn SendSink,
     ) -> Result<Outcome, ExecuteError> {
         let changes = self.link.parameter_changes();
-        // Before the first byte: a dropped future must not leave the flags unset.
-        if what.class.taints {
-            // DEALLOCATE ALL and DISCARD ALL take our own statements with them.
-            self.tainted = true;
-            self.stale_names.extend(self.statements.clear());
-        }
-        self.dirty |= !what.class.clean || !self.link.has_standard_strings();
-        self.used_sequences(what.class, SequenceUse::Others);
+        self.will_execute(what.class);
         let result = if what.simple {
             self.simple(what, sink).await
         } else {
             self.extended(what, sink).await
         };
-        let as_expected = match (&result, what.class.expected_tag) {
-            (Ok(outcome), Some(tag)) => outcome.tag.as_str().starts_with(tag),
-            _ => true,
-        };
-        self.dirty |= !as_expected || self.link.parameter_changes() != changes;
+        self.has_executed(what.class, &result);
+        self.dirty |= self.link.parameter_changes() != changes;
         // Here and not only on return to the pool: a held connection may lie idle for long.
         self.link.shrink();
         result
+    }
+
+    /// To be called before the first byte of a statement: a dropped future must not leave the flags
+    /// unset.
+    pub(super) fn will_execute(&mut self, class: &Classification) {
+        if class.taints {
+            // DEALLOCATE ALL and DISCARD ALL take our own statements with them.
+            self.tainted = true;
+            self.stale_names.extend(self.statements.clear());
+        }
+        self.dirty |= !class.clean || !self.link.has_standard_strings();
+        self.used_sequences(class, SequenceUse::Others);
+    }
+
+    /// To be called after it: was it what it looked like?
+    pub(super) fn has_executed(
+        &mut self,
+        class: &Classification,
+        result: &Result<Outcome, ExecuteError>,
+    ) {
+        self.dirty |= match (result, class.expected_tag) {
+            (Ok(outcome), Some(tag)) => !outcome.tag.as_str().starts_with(tag),
+            _ => false,
+        };
     }
 
     /// Like [`execute`](Self::execute), cancelled at the server when it takes longer than
@@ -169,21 +187,76 @@ impl ServerConnection {
         limit: Option<Duration>,
     ) -> Result<Outcome, ExecuteError> {
         let Some(limit) = limit else { return self.execute(what, sink).await };
-        let (target, cancelling) = (self.cancel.clone(), Arc::clone(&self.cancelling));
-        self.was_cancelled = true;
-        let result = {
-            let mut run = pin!(self.execute(what, sink));
-            match select(run.as_mut(), pin!(sleep(limit))).await {
-                Either::Left((result, _)) => return result,
-                Either::Right(_) => cancel_until_done(run, &target, limit, &cancelling).await,
-            }
-        };
-        match result {
+        let canceller = self.canceller();
+        let result = canceller.within(limit, self.execute(what, sink)).await;
+        match result.unwrap_or(Err(ExecuteError::Stuck(limit))) {
             Err(ExecuteError::Server(error)) if error.code == SqlState::QUERY_CANCELED => {
                 Err(ExecuteError::TimedOut(limit))
             }
             other => other,
         }
+    }
+
+    /// [`execute_batch`](Self::execute_batch) within `limit`, which also ends what is not sent until
+    /// then; `None` when the server did not react to the cancellation.
+    pub(crate) async fn execute_batch_within(
+        &mut self,
+        batch: &BatchExecution<'_>,
+        sinks: &mut dyn BatchSink,
+        limit: Option<Duration>,
+    ) -> Option<bool> {
+        match limit {
+            None => Some(self.execute_batch(batch, sinks).await),
+            Some(limit) => self.canceller().within(limit, self.execute_batch(batch, sinks)).await,
+        }
+    }
+
+    /// Cancels what runs on this connection.
+    fn canceller(&mut self) -> Canceller {
+        self.was_cancelled = true;
+        Canceller { target: self.cancel.clone(), cancelling: Arc::clone(&self.cancelling) }
+    }
+}
+
+/// Ends, at the server, what takes too long.
+struct Canceller {
+    target: CancelTarget,
+    cancelling: Arc<AtomicBool>,
+}
+
+impl Canceller {
+    /// What `run` comes to, cancelled after `limit`; `None` when the server does not react.
+    async fn within<T>(&self, limit: Duration, run: impl Future<Output = T>) -> Option<T> {
+        let mut run = pin!(run);
+        match select(run.as_mut(), pin!(sleep(limit))).await {
+            Either::Left((result, _)) => Some(result),
+            Either::Right(_) => self.cancel_until_done(run).await,
+        }
+    }
+
+    /// Leaves `cancelling` set, whether it returns or is dropped, unless every request's end was
+    /// seen: one that may still be on its way would hit whoever comes next.
+    async fn cancel_until_done<T, F: Future<Output = T>>(&self, mut run: Pin<&mut F>) -> Option<T> {
+        self.cancelling.store(true, Ordering::Relaxed);
+        let mut in_doubt = false;
+        // A cancel that arrives between two of our batches is ignored by the server: hence again.
+        for _ in 0..CANCEL_ATTEMPTS {
+            let cancel = pin!(self.target.cancel());
+            let (acknowledged, finished) = match select(run.as_mut(), cancel).await {
+                Either::Left((result, cancel)) => (cancel.await, Some(result)),
+                Either::Right((acknowledged, _)) => (acknowledged, None),
+            };
+            in_doubt |= acknowledged.is_err();
+            let finished = match finished {
+                Some(result) => Some(result),
+                None => timeout(CANCEL_PATIENCE, run.as_mut()).await.ok(),
+            };
+            if let Some(result) = finished {
+                self.cancelling.store(in_doubt, Ordering::Relaxed);
+                return Some(result);
+            }
+        }
+        None
     }
 }
 
@@ -191,36 +264,3 @@ impl ServerConnection {
 pub(crate) trait SendSink: ResultSink + Send {}
 
 impl<T: ResultSink + Send> SendSink for T {}
-
-/// Leaves `cancelling` set, whether it returns or is dropped, unless every request's end was seen:
-/// one that may still be on its way would hit whoever comes next.
-async fn cancel_until_done<F>(
-    mut run: Pin<&mut F>,
-    target: &CancelTarget,
-    limit: Duration,
-    cancelling: &AtomicBool,
-) -> Result<Outcome, ExecuteError>
-where
-    F: Future<Output = Result<Outcome, ExecuteError>>,
-{
-    cancelling.store(true, Ordering::Relaxed);
-    let mut in_doubt = false;
-    // A cancel that arrives between two of our batches is ignored by the server: hence again.
-    for _ in 0..CANCEL_ATTEMPTS {
-        let cancel = pin!(target.cancel());
-        let (acknowledged, finished) = match select(run.as_mut(), cancel).await {
-            Either::Left((result, cancel)) => (cancel.await, Some(result)),
-            Either::Right((acknowledged, _)) => (acknowledged, None),
-        };
-        in_doubt |= acknowledged.is_err();
-        let finished = match finished {
-            Some(result) => Some(result),
-            None => timeout(CANCEL_PATIENCE, run.as_mut()).await.ok(),
-        };
-        if let Some(result) = finished {
-            cancelling.store(in_doubt, Ordering::Relaxed);
-            return result;
-        }
-    }
-    Err(ExecuteError::Stuck(limit))
-}

@@ -25,7 +25,7 @@ pub(super) const COPY_REFUSAL: &str = "COPY FROM STDIN is not possible here";
 
 /// Replies to Bind, Execute and Sync while they are being read.
 #[derive(Default)]
-struct Replies {
+pub(super) struct Replies {
     /// Bind was accepted: from here on the statement runs.
     bound: bool,
     /// The server has asked for the data of a COPY.
@@ -33,6 +33,13 @@ struct Replies {
     error: Option<Box<ServerError>>,
     sink_error: Option<ExecuteError>,
     tag: Option<CommandTag>,
+}
+
+/// What the server says of a statement: the types of its parameters, and its RowDescription.
+#[derive(Default)]
+pub(super) struct Description {
+    parameters: Vec<u32>,
+    result: Option<BytesMut>,
 }
 
 impl ServerConnection {
@@ -58,7 +65,7 @@ impl ServerConnection {
         }
     }
 
-    fn forget_text(&mut self, sql: &str) {
+    pub(super) fn forget_text(&mut self, sql: &str) {
         let key = self.statement_key(sql);
         if let Some(statement) = self.statements.remove(&key) {
             self.stale_names.push(statement.name.clone());
@@ -74,29 +81,68 @@ impl ServerConnection {
     }
 
     /// The statement's description, from the cache or by Parse and Describe.
-    async fn prepare(&mut self, what: &Execution<'_>) -> Result<Arc<Prepared>, ExecuteError> {
-        let key = self.statement_key(what.sql);
-        let keep =
-            self.statements.is_enabled() && what.class.cacheable && what.sql.len() <= MAX_KEPT_TEXT;
-        if keep && let Some(statement) = self.statements.get(&key) {
+    pub(super) async fn prepare(
+        &mut self,
+        what: &Execution<'_>,
+    ) -> Result<Arc<Prepared>, ExecuteError> {
+        if let Some(statement) = self.prepared(what) {
             return Ok(statement);
         }
+        if self.is_kept(what) {
+            self.make_room();
+        }
+        let name = self.begin_prepare(what)?;
+        let description = self.read_description().await;
+        self.finish_prepare(what, name, description).await
+    }
+
+    /// The statement, if it is prepared.
+    pub(super) fn prepared(&mut self, what: &Execution<'_>) -> Option<Arc<Prepared>> {
+        let key = self.statement_key(what.sql);
+        if self.is_kept(what) { self.statements.get(&key) } else { None }
+    }
+
+    /// Whether it is kept prepared.
+    pub(super) fn is_kept(&self, what: &Execution<'_>) -> bool {
+        self.statements.is_enabled() && what.class.cacheable && what.sql.len() <= MAX_KEPT_TEXT
+    }
+
+    /// Makes room for one more statement; what has to go is closed with the next Parse.
+    fn make_room(&mut self) {
+        while let Some(evicted) = self.statements.evict_for_one_more() {
+            self.stale_names.push(evicted);
+        }
+    }
+
+    /// Queues Parse and Describe, and gives the statement's name.
+    pub(super) fn begin_prepare(&mut self, what: &Execution<'_>) -> Result<String, ExecuteError> {
         // Checked first: nothing may be queued without the Sync that ends it, nor be evicted without
         // the Close that takes it away at the server.
         if what.sql.as_bytes().contains(&0) {
             let error = io::Error::new(io::ErrorKind::InvalidInput, "it contains a NUL byte");
             return Err(ExecuteError::Unsendable(error));
         }
-        let key = key.into_owned();
-        let name = if keep { self.statements.next_name() } else { String::new() };
-        if keep {
-            while let Some(evicted) = self.statements.evict_for_one_more() {
-                self.stale_names.push(evicted);
-            }
+        let name = if self.is_kept(what) { self.statements.next_name() } else { String::new() };
+        let mut request = self.link.request();
+        for stale in self.stale_names.drain(..) {
+            request = request.close_statement(&stale)?;
         }
-        self.queue_parse(&name, what.sql)?;
-        let described = self.read_description(what.types).await;
-        if described.is_err() && keep {
+        request.parse(&name, what.sql)?.describe_statement(&name)?.sync();
+        Ok(name)
+    }
+
+    /// Keeps the statement that was described, and looks up types that the pool has not met.
+    pub(super) async fn finish_prepare(
+        &mut self,
+        what: &Execution<'_>,
+        name: String,
+        description: Result<Description, ExecuteError>,
+    ) -> Result<Arc<Prepared>, ExecuteError> {
+        let described = match description {
+            Ok(description) => self.understand(what.types, description).await,
+            Err(error) => Err(error),
+        };
+        if described.is_err() && !name.is_empty() {
             // It may have been parsed all the same.
             self.stale_names.push(name.clone());
         }
@@ -104,44 +150,40 @@ impl ServerConnection {
         let formats = columns.as_ref().map(Columns::result_formats).unwrap_or_default();
         let columns = columns.map(|columns| Arc::new(columns.with_formats(&formats)));
         let parameters = parameters.into_iter().map(|oid| what.types.resolve(oid)).collect();
+        let is_kept = !name.is_empty();
         let statement = Arc::new(Prepared { name, parameters, columns, formats });
-        if keep {
+        if is_kept {
+            self.make_room();
+            let key = self.statement_key(what.sql).into_owned();
             self.statements.insert(key, Arc::clone(&statement));
         }
         Ok(statement)
     }
 
-    fn queue_parse(&mut self, name: &str, sql: &str) -> Result<(), ExecuteError> {
-        let mut request = self.link.request();
-        for stale in self.stale_names.drain(..) {
-            request = request.close_statement(&stale)?;
-        }
-        request.parse(name, sql)?.describe_statement(name)?.sync();
-        Ok(())
-    }
-
-    /// Reads the replies to Parse and Describe, and looks up types that the pool has not met.
-    async fn read_description(
-        &mut self,
-        types: &TypeCatalogue,
-    ) -> Result<(Vec<u32>, Option<Columns>), ExecuteError> {
-        let mut parameters = Vec::new();
-        let mut result: Option<BytesMut> = None;
+    /// Reads the replies to Parse and Describe.
+    pub(super) async fn read_description(&mut self) -> Result<Description, ExecuteError> {
+        let mut description = Description::default();
         let mut error = None;
         loop {
             let frame = self.link.next().await.map_err(not_executed)?;
             match frame.tag {
-                tag::PARAMETER_DESCRIPTION => parameters = parameter_types(frame.body),
-                tag::ROW_DESCRIPTION => result = Some(BytesMut::from(frame.body)),
+                tag::PARAMETER_DESCRIPTION => description.parameters = parameter_types(frame.body),
+                tag::ROW_DESCRIPTION => description.result = Some(BytesMut::from(frame.body)),
                 tag::ERROR_RESPONSE => error = Some(Box::new(ServerError::from_body(frame.body))),
                 tag::READY_FOR_QUERY => break,
                 tag::PARSE_COMPLETE | tag::CLOSE_COMPLETE | tag::NO_DATA => {}
                 _ => return Err(not_executed(self.link.out_of_step())),
             }
         }
-        if let Some(error) = error {
-            return Err(ExecuteError::Server(error));
-        }
+        error.map_or(Ok(description), |error| Err(ExecuteError::Server(error)))
+    }
+
+    async fn understand(
+        &mut self,
+        types: &TypeCatalogue,
+        description: Description,
+    ) -> Result<(Vec<u32>, Option<Columns>), ExecuteError> {
+        let Description { parameters, result } = description;
         let mut oids = parameters.clone();
         if let Some(body) = &result {
             oids.extend(Columns::type_oids(body).map_err(SinkError::from)?);
@@ -201,30 +243,36 @@ impl ServerConnection {
         sink: &mut dyn SendSink,
         replies: &mut Replies,
     ) -> Result<(), ExecuteError> {
-        if statement.parameters.len() != args.len() {
-            return Err(ExecuteError::ArgumentCount {
-                expected: statement.parameters.len(),
-                given: args.len(),
-            });
-        }
+        check_count(statement, args)?;
         if let Some(columns) = &statement.columns {
             sink.begin(columns)?;
         }
-        self.link
-            .request()
-            .bind(&statement.name, args.len(), &statement.formats, |out| {
-                write_params(statement, args, out)
-            })?
-            .execute()?
-            .sync();
+        self.queue_run(statement, args)?;
+        self.link.request().sync();
         while self.next_reply(statement, sink, replies).await? {}
         // A CopyFail that came too late leaves a second ReadyForQuery on its way.
         self.tainted |= replies.copy_in && !replies.copy_was_refused();
         Ok(())
     }
 
+    /// Queues Bind and Execute.
+    pub(super) fn queue_run(
+        &mut self,
+        statement: &Prepared,
+        args: &[Arg],
+    ) -> Result<(), ExecuteError> {
+        check_count(statement, args)?;
+        self.link
+            .request()
+            .bind(&statement.name, args.len(), &statement.formats, |out| {
+                write_params(statement, args, out)
+            })?
+            .execute()?;
+        Ok(())
+    }
+
     /// Reads one reply; `false` after ReadyForQuery.
-    async fn next_reply(
+    pub(super) async fn next_reply(
         &mut self,
         statement: &Prepared,
         sink: &mut dyn SendSink,
@@ -276,9 +324,19 @@ impl ServerConnection {
 }
 
 impl Replies {
+    /// Notes what the sink said.
+    pub(super) fn note_sink(&mut self, said: Result<(), SinkError>) {
+        self.sink_error = said.err().map(ExecuteError::Sink);
+    }
+
+    /// Whether the statement has run to its end.
+    pub(super) fn is_complete(&self) -> bool {
+        self.tag.is_some() && self.error.is_none()
+    }
+
     /// Whether the error only says that a cached statement is out of date. Bind raises both,
     /// before anything runs; the same errors out of a running statement are the caller's.
-    fn statement_is_stale(&self) -> bool {
+    pub(super) fn statement_is_stale(&self) -> bool {
         let Some(error) = self.error.as_ref().filter(|_| !self.bound) else { return false };
         let stale_plan = error.code == SqlState::FEATURE_NOT_SUPPORTED
             && error.routine.as_deref() == Some("RevalidateCachedQuery");
@@ -290,7 +348,7 @@ impl Replies {
         self.error.as_ref().is_some_and(|error| error.message.contains(COPY_REFUSAL))
     }
 
-    fn into_result(self) -> Result<Outcome, ExecuteError> {
+    pub(super) fn into_result(self) -> Result<Outcome, ExecuteError> {
         match (self.sink_error, self.error) {
             // COPY FROM: the server's error only repeats our CopyFail.
             (Some(error @ ExecuteError::Copy), _) => Err(error),
@@ -302,8 +360,13 @@ impl Replies {
 }
 
 /// A connection lost before Bind: the statement itself was never started.
-fn not_executed(error: LinkError) -> ExecuteError {
+pub(super) fn not_executed(error: LinkError) -> ExecuteError {
     ExecuteError::Lost { error, progress: Progress::NotSent }
+}
+
+fn check_count(statement: &Prepared, args: &[Arg]) -> Result<(), ExecuteError> {
+    let (expected, given) = (statement.parameters.len(), args.len());
+    if expected == given { Ok(()) } else { Err(ExecuteError::ArgumentCount { expected, given }) }
 }
 
 fn write_params(

@@ -3,6 +3,7 @@
 //! What happens on one connection lives here (prepared statements, settings, executing, ending a
 //! transaction, resetting, closing); who gets the connection is the pool's business.
 
+mod batch;
 mod close;
 mod execute;
 mod extended;
@@ -26,6 +27,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::connect::{CancelTarget, Connected, ServerStream};
 use crate::engine::{Link, LinkError, Parameters, TransactionStatus};
+pub(crate) use batch::{BatchExecution, BatchSink};
 pub(crate) use close::close;
 pub use execute::{Discard, ResultSink, SinkError};
 pub(crate) use execute::{ExecuteError, Execution, Outcome, Progress, SendSink};

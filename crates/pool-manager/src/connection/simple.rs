@@ -114,7 +114,7 @@ impl ServerConnection {
     }
 
     /// Runs a command of our own and returns its tag; its rows are thrown away.
-    pub(super) async fn command(&mut self, sql: &str) -> Result<CommandTag, ExecuteError> {
+    pub(crate) async fn command(&mut self, sql: &str) -> Result<CommandTag, ExecuteError> {
         self.query(sql).await?.into_tag()
     }
 }

@@ -1,8 +1,8 @@
 //! The prepared statements of one connection: least recently used goes first.
 //!
-//! A statement is present only after its ParseComplete. Eviction happens while a batch is being
-//! built, with the Close in front of the Parse that needs the room, so that no other caller's
-//! batch ever meets it.
+//! A statement is present only after its ParseComplete. What is evicted is closed in front of the
+//! next Parse, so that nothing under way ever meets it: statements that travel together are fewer
+//! than the cache holds.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -52,6 +52,11 @@ impl StatementCache {
     /// Whether anything is ever kept.
     pub(super) fn is_enabled(&self) -> bool {
         self.limit > 0
+    }
+
+    /// Most statements that are kept.
+    pub(super) fn limit(&self) -> usize {
+        self.limit
     }
 
     /// The statement for `key`, which becomes the most recently used one.

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::names::{Ending, Names};
 use super::{HeldKind, HeldLimits, Owner};
+use crate::batch::{Batch, BatchEnd, BatchResults};
 use crate::connection::{CommandTag, ResultSink};
 use crate::error::Error;
 use crate::pool::Pool;
@@ -213,6 +214,20 @@ impl Call<'_> {
         match self.holding.as_mut() {
             Some(Holding::Transaction(transaction)) => transaction.execute(statement, sink).await,
             Some(Holding::Session(session)) => session.execute(statement, sink).await,
+            None => Err(self.names.why_ended(self.entry.kind, &self.entry.name)),
+        }
+    }
+
+    pub(super) async fn execute_batch<R: BatchResults>(
+        &mut self,
+        batch: &Batch<'_>,
+        results: &mut R,
+    ) -> Result<BatchEnd, Error> {
+        match self.holding.as_mut() {
+            Some(Holding::Transaction(transaction)) => {
+                transaction.execute_batch(batch, results).await
+            }
+            Some(Holding::Session(session)) => session.execute_batch(batch, results).await,
             None => Err(self.names.why_ended(self.entry.kind, &self.entry.name)),
         }
     }

@@ -20,13 +20,14 @@ use std::time::Duration;
 
 use rand::RngExt;
 
+use crate::batch::{Batch, BatchEnd, BatchResults};
 use crate::connection::{CommandTag, ResultSink, Settings};
 use crate::error::Error;
 use crate::pool::Pool;
 use crate::server_error::SqlState;
 use crate::statement::Statement;
 use crate::transaction::{HeldState, Session, Transaction, TransactionOptions};
-use entry::{Entry, Holding};
+use entry::{Call, Entry, Holding};
 use names::{Ending, Names};
 
 /// Longest name that a caller may choose, bytes.
@@ -132,11 +133,25 @@ impl HeldConnections {
         let cut_off = call.cut_off(statement);
         let run = entry.unless_ended(&self.0, call.execute(statement, sink));
         let result = run.await.map_err(|why| cut_off.unwrap_or(why))?;
-        match (kind, call.state()) {
-            (HeldKind::Transaction, Some(HeldState::Idle)) => call.finish(Ending::Finished),
-            (_, Some(HeldState::Unusable)) => call.finish(Ending::Lost),
-            _ => {}
-        }
+        retire_if_over(kind, &mut call);
+        result
+    }
+
+    /// Executes several statements in the transaction or session of that name, in one turn.
+    pub async fn execute_batch<R: BatchResults>(
+        &self,
+        kind: HeldKind,
+        name: &str,
+        batch: &Batch<'_>,
+        results: &mut R,
+    ) -> Result<BatchEnd, Error> {
+        let entry = self.0.find(kind, name)?;
+        let mut call = entry.enter(&self.0).await?;
+        let statements = batch.statements.iter().map(|(sql, args)| Statement::new(sql, args));
+        let cut_off = statements.filter_map(|statement| call.cut_off(&statement)).next();
+        let run = entry.unless_ended(&self.0, call.execute_batch(batch, results));
+        let result = run.await.map_err(|why| cut_off.unwrap_or(why))?;
+        retire_if_over(kind, &mut call);
         result
     }
 
@@ -197,6 +212,15 @@ impl HeldConnections {
     /// Rolls back and ends everything, and waits until it is done.
     pub async fn end_all(&self) {
         self.0.end_all(Ending::Shutdown).await;
+    }
+}
+
+/// Retires a name whose transaction a statement has ended, or whose connection is gone.
+fn retire_if_over(kind: HeldKind, call: &mut Call<'_>) {
+    match (kind, call.state()) {
+        (HeldKind::Transaction, Some(HeldState::Idle)) => call.finish(Ending::Finished),
+        (_, Some(HeldState::Unusable)) => call.finish(Ending::Lost),
+        _ => {}
     }
 }
 

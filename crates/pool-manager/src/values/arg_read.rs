@@ -44,6 +44,24 @@ impl<'de> Deserialize<'de> for Args {
     }
 }
 
+impl Args {
+    /// How many values they hold, those in lists and maps included.
+    #[must_use]
+    pub fn values(&self) -> usize {
+        self.0.iter().map(values_of).sum()
+    }
+}
+
+fn values_of(arg: &Arg) -> usize {
+    1 + match arg {
+        Arg::List(items) => items.iter().map(values_of).sum::<usize>(),
+        Arg::Map(entries) => {
+            entries.iter().map(|(_, value)| MAP_ENTRY - 1 + values_of(value)).sum()
+        }
+        _ => 0,
+    }
+}
+
 struct ArgsVisitor;
 
 impl<'de> Visitor<'de> for ArgsVisitor {

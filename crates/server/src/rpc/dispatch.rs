@@ -37,6 +37,7 @@ async fn call(
     let body = &frame.body;
     match name.method() {
         "Execute" => methods::execute(context, codec.decode(body)?, reply).await,
+        "ExecuteBatch" => methods::execute_batch(context, codec.decode(body)?, reply).await,
         "TransactionBegin" | "BeginTransaction" => {
             methods::transaction_begin(context, codec.decode(body)?, reply).await;
         }

@@ -8,6 +8,7 @@
 
 mod connection;
 mod dispatch;
+mod document;
 mod methods;
 mod reply;
 mod result;

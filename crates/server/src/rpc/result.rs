@@ -1,5 +1,6 @@
 //! Rows from the wire into the reply, as they arrive.
 
+use std::ops::DerefMut;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,19 +8,19 @@ use goridge_framing::WriteError;
 use pool_manager::values::{Columns, Row, RowStyle};
 use pool_manager::{ResultSink, SinkError};
 
-use super::reply::Reply;
+use super::document::Document;
 
-/// Writes `rows` while they arrive, and keeps the columns for the end of the reply.
-pub(super) struct ResultWriter<'r, 'out> {
-    reply: &'r mut Reply<'out>,
+/// Writes `rows` into a document while they arrive, and keeps the columns for its end.
+pub(super) struct ResultWriter<D> {
+    document: D,
     style: RowStyle,
     columns: Option<Arc<Columns>>,
     took: Option<Duration>,
 }
 
-impl<'r, 'out> ResultWriter<'r, 'out> {
-    pub(super) fn new(reply: &'r mut Reply<'out>, style: RowStyle) -> Self {
-        Self { reply, style, columns: None, took: None }
+impl<D: DerefMut<Target = Document>> ResultWriter<D> {
+    pub(super) fn new(document: D, style: RowStyle) -> Self {
+        Self { document, style, columns: None, took: None }
     }
 
     /// How long the statement ran; `None` when it never did.
@@ -28,27 +29,27 @@ impl<'r, 'out> ResultWriter<'r, 'out> {
     }
 
     /// Ends the list of rows and adds the columns, when the statement had a result.
-    pub(super) fn finish(self) -> Result<(), WriteError> {
+    pub(super) fn finish(mut self) -> Result<D, WriteError> {
         if let Some(columns) = &self.columns {
-            self.reply.end_list()?;
-            self.reply.field("columns", &**columns);
+            self.document.end_list()?;
+            self.document.field("columns", &**columns);
         }
-        Ok(())
+        Ok(self.document)
     }
 }
 
-impl ResultSink for ResultWriter<'_, '_> {
+impl<D: DerefMut<Target = Document>> ResultSink for ResultWriter<D> {
     fn begin(&mut self, columns: &Arc<Columns>) -> Result<(), SinkError> {
         if self.columns.is_some() {
-            self.reply.restart();
+            self.document.restart();
         }
         self.columns = Some(Arc::clone(columns));
-        self.reply.begin_list("rows").map_err(|error| self.explain(&error))
+        self.document.begin_list("rows").map_err(|error| self.explain(&error))
     }
 
     fn row(&mut self, columns: &Columns, body: &[u8]) -> Result<(), SinkError> {
         let row = Row::new(columns, body)?.styled(self.style);
-        self.reply.element(&row).map_err(|error| self.explain(&error))
+        self.document.element(&row).map_err(|error| self.explain(&error))
     }
 
     fn ended(&mut self, took: Duration) {
@@ -56,11 +57,11 @@ impl ResultSink for ResultWriter<'_, '_> {
     }
 }
 
-impl ResultWriter<'_, '_> {
+impl<D: DerefMut<Target = Document>> ResultWriter<D> {
     fn explain(&self, error: &WriteError) -> SinkError {
         match error {
             WriteError::LimitExceeded { .. } => {
-                SinkError::TooLarge { limit: self.reply.max_frame_size() }
+                SinkError::TooLarge { limit: self.document.max_frame_size() }
             }
             other => SinkError::Encode(other.to_string()),
         }

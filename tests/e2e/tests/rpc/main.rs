@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod args;
+mod batches;
 mod concurrency;
 mod disconnects;
 mod errors;

@@ -39,10 +39,18 @@ struct Tally {
     lost: AtomicU64,
 }
 
-fn request(caller: u64, rng: &mut StdRng) -> Value {
+/// Several of a caller's statements in one call, the second of which fails.
+fn batch(caller: u64, own: &str, atomic: bool) -> (&'static str, Value) {
+    let own = json!({"query": own, "args": [caller]});
+    let fails = json!({"query": "SELECT $1::text::int4", "args": [format!("mark-{caller}-")]});
+    let statements = if atomic { json!([own, own]) } else { json!([own, fails, own]) };
+    ("ExecuteBatch", json!({"statements": statements, "atomic": atomic}))
+}
+
+fn request(caller: u64, rng: &mut StdRng) -> (&'static str, Value) {
     // Texts that differ between callers, so that statements are evicted and prepared again.
     let own = format!("SELECT caller, mark FROM marks WHERE caller = $1 ORDER BY n /* {caller} */");
-    match rng.random_range(0..10) {
+    let request = match rng.random_range(0..10) {
         0 => json!({"query": "SELECT $1::text::int4", "args": [format!("mark-{caller}-")]}),
         1 => json!({
             "query": "SELECT caller, mark, pg_sleep(0.003) FROM marks WHERE caller = $1",
@@ -54,13 +62,15 @@ fn request(caller: u64, rng: &mut StdRng) -> Value {
                       WHERE caller = current_setting('app.caller')::int8",
             "settings": {"app.caller": caller},
         }),
-        3 => json!({"query": own.replace("$1", &caller.to_string()), "simple": true}),
-        4..=6 => json!({"query": own, "args": [caller]}),
+        3 => return batch(caller, &own, rng.random_bool(0.5)),
+        4 => json!({"query": own.replace("$1", &caller.to_string()), "simple": true}),
+        5..=6 => json!({"query": own, "args": [caller]}),
         _ => json!({
             "query": "SELECT caller, mark FROM marks WHERE caller = $1 ORDER BY n",
             "args": [caller],
         }),
-    }
+    };
+    ("Execute", request)
 }
 
 /// Whether a reply is what this caller may see.
@@ -74,6 +84,9 @@ fn check(caller: u64, reply: &Value, tally: &Tally) {
         }
         tally.failed.fetch_add(1, Ordering::Relaxed);
         return;
+    }
+    if let Some(results) = reply["results"].as_array() {
+        return results.iter().for_each(|result| check(caller, result, tally));
     }
     let rows = reply["rows"].as_array().unwrap();
     assert_eq!(i64::try_from(rows.len()).unwrap(), ROWS, "caller {caller}: {reply}");
@@ -106,7 +119,8 @@ async fn run_connection(address: String, index: u64, seed: Seed, tally: Arc<Tall
 async fn exchange(client: &mut RpcClient, index: u64, rng: &mut StdRng, tally: &Tally) -> bool {
     let mut pending = HashMap::new();
     for caller in index * PER_CONNECTION..(index + 1) * PER_CONNECTION {
-        match client.send_json("Execute", &request(caller, rng)).await {
+        let (method, request) = request(caller, rng);
+        match client.send_json(method, &request).await {
             Ok(seq) => pending.insert(seq, caller),
             Err(_) => return false,
         };

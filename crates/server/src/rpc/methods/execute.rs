@@ -3,12 +3,14 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use goridge_framing::WriteError;
 use goridge_framing::fields::Entries;
 use pool_manager::classify::mask_literals;
 use pool_manager::values::{Arg, Args, RowShape, RowStyle, ValueStyle};
 use pool_manager::{CommandTag, Error, HeldKind, PRIMARY, SqlState, Statement};
 
 use super::request::{self, SettingValue};
+use crate::rpc::document::Document;
 use crate::rpc::reply::Reply;
 use crate::rpc::result::ResultWriter;
 use crate::rpc::service::Context;
@@ -62,9 +64,7 @@ pub(in crate::rpc) async fn execute(
             reply.error_with_detail(&error).field("rows_affected", &0);
         }
     }
-    // As u64: MessagePack has no 128-bit integers, they would go as binary.
-    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    reply.field("execution_time", &(micros / 1000)).field("execution_time_us", &micros);
+    write_time(&mut reply, took);
     reply.finish(request_id.as_deref());
 }
 
@@ -85,7 +85,7 @@ async fn run(
     let style = style(request.result.as_deref(), request.types.as_deref())?;
     let place = place(request.tx_id.as_deref(), request.session_id.as_deref())?;
     let started = Instant::now();
-    let mut rows = ResultWriter::new(reply, style);
+    let mut rows = ResultWriter::new(&mut **reply, style);
     let result = match place {
         Some((kind, name)) => {
             let held = &context.service.held;
@@ -103,13 +103,22 @@ async fn run(
     let took = rows.took();
     log(context, &statement, started.elapsed(), took, result.as_ref().err());
     let tag = result?;
-    rows.finish().map_err(|error| {
-        Error::refused(SqlState::PROGRAM_LIMIT_EXCEEDED, format!("{error}; fetch less at a time"))
-    })?;
-    Ok(tag)
+    rows.finish().map(|_| tag).map_err(|error| too_large(&error))
 }
 
-fn style(result: Option<&str>, types: Option<&str>) -> Result<RowStyle, Error> {
+/// What is said of a result for which there is no room.
+pub(super) fn too_large(error: &WriteError) -> Error {
+    Error::refused(SqlState::PROGRAM_LIMIT_EXCEEDED, format!("{error}; fetch less at a time"))
+}
+
+/// Writes how long it took.
+pub(super) fn write_time(document: &mut Document, took: Duration) {
+    // As u64: MessagePack has no 128-bit integers, they would go as binary.
+    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    document.field("execution_time", &(micros / 1000)).field("execution_time_us", &micros);
+}
+
+pub(super) fn style(result: Option<&str>, types: Option<&str>) -> Result<RowStyle, Error> {
     let shapes = [("assoc", RowShape::Assoc), ("rows", RowShape::List)];
     let styles = [("native", ValueStyle::Native), ("text", ValueStyle::Text)];
     Ok(RowStyle {
@@ -120,7 +129,7 @@ fn style(result: Option<&str>, types: Option<&str>) -> Result<RowStyle, Error> {
 
 /// Where to run. An empty id is an error, not "none": a lost id must not run a statement outside
 /// its transaction.
-fn place<'a>(
+pub(super) fn place<'a>(
     tx_id: Option<&'a str>,
     session_id: Option<&'a str>,
 ) -> Result<Option<(HeldKind, &'a str)>, Error> {
@@ -142,7 +151,7 @@ fn place<'a>(
 /// Logs a statement when that is wanted: every one, or slow ones. A slow one is one that ran for
 /// long; waiting for a connection before is told, but blames nobody. Literals are masked and
 /// arguments left out unless `log_params` is set.
-fn log(
+pub(super) fn log(
     context: &Context<'_>,
     statement: &Statement<'_>,
     total: Duration,

@@ -2,6 +2,7 @@
 //! pool-manager, and finishes its reply whatever happens.
 
 mod execute;
+mod execute_batch;
 mod health_check;
 mod pool_stats;
 mod request;
@@ -11,6 +12,7 @@ mod transaction_end;
 mod version;
 
 pub(super) use execute::execute;
+pub(super) use execute_batch::execute_batch;
 pub(super) use health_check::health_check;
 pub(super) use pool_stats::pool_stats;
 pub(super) use session::{session_begin, session_end};

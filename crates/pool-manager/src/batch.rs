@@ -1,0 +1,300 @@
+//! Several statements in one call: each by itself, or all or none of them.
+
+use std::time::{Duration, Instant};
+
+use crate::classify::{Classification, TransactionControl};
+use crate::connection::{
+    BatchExecution, BatchSink, CommandTag, ExecuteError, Execution, Outcome, ResultSink, SendSink,
+    Settings,
+};
+use crate::engine::TransactionStatus;
+use crate::error::{Error, Exposure};
+use crate::pool::{Checkout, Pool};
+use crate::server_error::SqlState;
+use crate::statement::{
+    Statement, TimeLimit, check_text, commit_became_rollback, exposure, refuse_outside_session,
+};
+use crate::values::Arg;
+
+/// Inside a transaction a batch that is all or nothing is one of these.
+const SAVEPOINT: &str = "SAVEPOINT pgpool_batch";
+const RELEASE: &str = "RELEASE SAVEPOINT pgpool_batch";
+const UNDO: &str = "ROLLBACK TO SAVEPOINT pgpool_batch";
+
+/// Statements to execute in one call.
+#[derive(Clone, Copy)]
+pub struct Batch<'a> {
+    /// Texts and positional arguments.
+    pub statements: &'a [(&'a str, &'a [Arg])],
+    /// All or none: in a transaction of its own, or up to a savepoint of the caller's transaction.
+    /// Otherwise each statement stands for itself, as if it had come alone.
+    pub atomic: bool,
+    /// Settings for these statements only.
+    pub settings: &'a Settings,
+    /// How long all of them together may run.
+    pub limit: TimeLimit,
+}
+
+/// Takes what the statements of a batch come to.
+pub trait BatchResults: Send {
+    /// Takes rows.
+    type Sink: ResultSink + Send;
+    /// Takes the rows of the statement at `index`. Asked for again when that is run anew, or when
+    /// the batch is: what came before is to be forgotten.
+    fn rows(&mut self, index: usize) -> &mut Self::Sink;
+    /// What the statement at `index` came to, having run for `took`.
+    fn ended(&mut self, index: usize, result: Result<CommandTag, Error>, took: Duration);
+}
+
+/// What a batch that is all or nothing came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BatchEnd {
+    /// Committed; or the statements stood for themselves.
+    Done,
+    /// The statement at this index failed, and nothing has taken effect.
+    Failed(usize),
+}
+
+impl Pool {
+    /// Runs a batch on any connection of the pool.
+    pub(crate) async fn execute_batch<R: BatchResults>(
+        &self,
+        batch: &Batch<'_>,
+        results: &mut R,
+    ) -> Result<BatchEnd, Error> {
+        let plan = Plan::new(self, batch, results, true);
+        if let Some(index) = plan.refused {
+            return Ok(BatchEnd::Failed(index));
+        }
+        let mut checkout = self.acquire().await?;
+        let apply = checkout.apply_settings(batch.settings, self.types());
+        self.within_limit(batch.limit, apply).await?;
+        run(&mut checkout, batch, &plan, results).await
+    }
+}
+
+/// Runs a batch on a connection that its caller holds.
+pub(crate) async fn run_batch_held<R: BatchResults>(
+    checkout: &mut Checkout,
+    batch: &Batch<'_>,
+    results: &mut R,
+) -> Result<BatchEnd, Error> {
+    let pool = checkout.pool().clone();
+    let plan = Plan::new(&pool, batch, results, false);
+    if let Some(index) = plan.refused {
+        return Ok(BatchEnd::Failed(index));
+    }
+    let push = checkout.push_settings(batch.settings, pool.types());
+    let pushed = pool.within_limit(batch.limit, push).await?;
+    let result = run(checkout, batch, &plan, results).await;
+    if let Some(restore) = pushed
+        && checkout.at_rest()
+    {
+        let restore = checkout.restore_settings(restore, false, pool.types());
+        if pool.within_limit(batch.limit, restore).await.is_err() {
+            checkout.mark_dirty();
+        }
+    }
+    result
+}
+
+/// What is known of the statements beforehand.
+struct Plan {
+    /// Those that are not refused, with their places in the batch.
+    classes: Vec<(usize, std::sync::Arc<Classification>)>,
+    /// Of a batch that is all or nothing: the first one that cannot be run.
+    refused: Option<usize>,
+}
+
+impl Plan {
+    fn new<R: BatchResults>(
+        pool: &Pool,
+        batch: &Batch<'_>,
+        results: &mut R,
+        stands_alone: bool,
+    ) -> Self {
+        let mut plan = Self { classes: Vec::new(), refused: None };
+        for (index, (sql, args)) in batch.statements.iter().enumerate() {
+            let class = pool.classify(sql);
+            match refuse(&Statement::new(sql, args), &class, stands_alone && !batch.atomic) {
+                Ok(()) => plan.classes.push((index, class)),
+                Err(error) => {
+                    results.ended(index, Err(error), Duration::ZERO);
+                    if batch.atomic {
+                        plan.refused.get_or_insert(index);
+                    }
+                }
+            }
+        }
+        if plan.refused.is_some() {
+            for (index, _) in &plan.classes {
+                results.ended(*index, Err(not_run()), Duration::ZERO);
+            }
+        }
+        plan
+    }
+
+    fn executions<'a>(&'a self, pool: &'a Pool, batch: &Batch<'a>) -> Vec<Execution<'a>> {
+        let execution = |(index, class): &'a (usize, std::sync::Arc<Classification>)| {
+            let (sql, args) = batch.statements.get(*index)?;
+            Some(Execution { sql, args, class, simple: false, types: pool.types() })
+        };
+        self.classes.iter().filter_map(execution).collect()
+    }
+}
+
+fn refuse(statement: &Statement<'_>, class: &Classification, alone: bool) -> Result<(), Error> {
+    check_text(statement, class)?;
+    if alone {
+        refuse_outside_session(statement, class)?;
+    }
+    if class.transaction == TransactionControl::None {
+        return Ok(());
+    }
+    Err(Error::refused(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        "a batch cannot hold BEGIN, COMMIT, SAVEPOINT and the like; set atomic, or send it within \
+         a transaction (TransactionBegin and tx_id)",
+    ))
+}
+
+/// What is said of statements of a batch that has failed before they were reached.
+fn not_run() -> Error {
+    Exposure { in_transaction: true, read_only: false, atomic: true, what: "the statement" }
+        .explain(ExecuteError::NotReached)
+}
+
+async fn run<R: BatchResults>(
+    checkout: &mut Checkout,
+    batch: &Batch<'_>,
+    plan: &Plan,
+    results: &mut R,
+) -> Result<BatchEnd, Error> {
+    let pool = checkout.pool().clone();
+    let execution = BatchExecution {
+        statements: plan.executions(&pool, batch),
+        stop: batch.atomic,
+        deadline: pool.limit(batch.limit).map(|limit| (Instant::now() + limit, limit)),
+    };
+    if !batch.atomic {
+        run_once(checkout, &pool, batch, plan, &execution, results).await;
+        return Ok(BatchEnd::Done);
+    }
+    let own = checkout.status() == TransactionStatus::Idle;
+    for is_again in [false, true] {
+        pool.within_limit(batch.limit, open(checkout, own)).await?;
+        let (failed, stale) = run_once(checkout, &pool, batch, plan, &execution, results).await;
+        let Some(failed) = failed else {
+            return close(checkout, &pool, batch, own).await.map(|()| BatchEnd::Done);
+        };
+        undo(checkout, own).await;
+        // Nothing of it has happened: plans that were out of date are prepared anew.
+        if is_again || !own || !stale || !checkout.at_rest() {
+            return Ok(BatchEnd::Failed(failed));
+        }
+    }
+    Ok(BatchEnd::Done)
+}
+
+/// Marks the point to which a failure goes back.
+async fn open(checkout: &mut Checkout, own: bool) -> Result<(), ExecuteError> {
+    if own { checkout.begin("BEGIN").await } else { checkout.command(SAVEPOINT).await.map(drop) }
+}
+
+/// Runs the statements once: the first one that failed, and whether it only met an old plan.
+async fn run_once<R: BatchResults>(
+    checkout: &mut Checkout,
+    pool: &Pool,
+    batch: &Batch<'_>,
+    plan: &Plan,
+    execution: &BatchExecution<'_>,
+    results: &mut R,
+) -> (Option<usize>, bool) {
+    let limit = pool.limit(batch.limit);
+    let status = checkout.status();
+    let mut sinks = Explaining { pool, plan, status, limit, results, ended: 0, failed: None };
+    let outcome = checkout.execute_batch_within(execution, &mut sinks, limit).await;
+    if outcome.is_none() {
+        // The server does not react: neither to the one that runs, nor to those behind it.
+        for index in sinks.ended..plan.classes.len() {
+            let error = ExecuteError::Stuck(limit.unwrap_or_default());
+            sinks.ended(index, Err(error), Duration::ZERO);
+        }
+    }
+    (sinks.failed, outcome == Some(true))
+}
+
+/// Makes what was done last.
+async fn close(
+    checkout: &mut Checkout,
+    pool: &Pool,
+    batch: &Batch<'_>,
+    own: bool,
+) -> Result<(), Error> {
+    if !own {
+        let release = checkout.command(RELEASE);
+        return pool.within_limit(batch.limit, release).await.map(drop);
+    }
+    let limit = pool.limit(TimeLimit::Configured).unwrap_or(Duration::MAX);
+    let ended = tokio::time::timeout(limit, checkout.commit()).await;
+    match ended.map_err(|_| Error::OutcomeUnknown { what: "COMMIT" })?? {
+        crate::connection::Ended::Committed => Ok(()),
+        crate::connection::Ended::RolledBack => Err(commit_became_rollback()),
+    }
+}
+
+/// Takes back what was done. When that fails the connection is closed, which does it, too.
+async fn undo(checkout: &mut Checkout, own: bool) {
+    if !checkout.at_rest() {
+        return;
+    }
+    if own {
+        let _ = checkout.rollback().await;
+    } else if checkout.command(UNDO).await.is_ok() {
+        let _ = checkout.command(RELEASE).await;
+    }
+}
+
+/// Tells the caller, in its own terms, what the statements came to.
+struct Explaining<'a, R> {
+    pool: &'a Pool,
+    plan: &'a Plan,
+    /// Before the first of them.
+    status: TransactionStatus,
+    limit: Option<Duration>,
+    results: &'a mut R,
+    /// So many have ended.
+    ended: usize,
+    /// The first one that failed.
+    failed: Option<usize>,
+}
+
+impl<R: BatchResults> BatchSink for Explaining<'_, R> {
+    fn rows(&mut self, index: usize) -> &mut dyn SendSink {
+        let place = self.plan.classes.get(index).map_or(index, |(place, _)| *place);
+        self.results.rows(place)
+    }
+
+    fn ended(&mut self, index: usize, result: Result<Outcome, ExecuteError>, took: Duration) {
+        let Some((place, class)) = self.plan.classes.get(index) else { return };
+        self.ended = self.ended.max(index + 1);
+        let never_ran = matches!(result, Err(ExecuteError::NotReached));
+        if !never_ran {
+            let slow = took >= self.pool.options().slow_threshold;
+            self.pool.counters().query(took, result.is_err(), slow);
+        }
+        if result.is_err() && !never_ran {
+            self.failed.get_or_insert(*place);
+        }
+        let result = match (result, self.limit) {
+            (Err(ExecuteError::Server(error)), Some(limit))
+                if error.code == SqlState::QUERY_CANCELED =>
+            {
+                Err(Error::TimedOut(limit))
+            }
+            (Err(error), _) => Err(exposure(self.status, class, false).explain(error)),
+            (Ok(outcome), _) => Ok(outcome.tag),
+        };
+        self.results.ended(*place, result, took);
+    }
+}

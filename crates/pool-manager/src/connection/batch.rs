@@ -1,0 +1,346 @@
+//! Several statements in one round trip: what the connection lacks is prepared first, then all are
+//! sent in one write, and their replies read in order.
+//!
+//! Only single queries (`Classification::cacheable`) travel together. They cannot change what the
+//! texts behind them mean, nor ask for data of a COPY; all else runs alone, between them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::ServerConnection;
+use super::execute::{ExecuteError, Execution, Outcome, Progress, SendSink};
+use super::extended::{Replies, not_executed};
+use super::statements::Prepared;
+use crate::engine::{LinkError, TransactionStatus, tag};
+use crate::server_error::ServerError;
+
+/// Most statements that are under way at a time: what is behind them when the time is over is
+/// not sent any more.
+const MAX_TOGETHER: usize = 64;
+
+/// Takes what the statements of a batch come to. A statement that is run anew begins anew.
+pub(crate) trait BatchSink: Send {
+    /// Takes the rows of the statement at `index`.
+    fn rows(&mut self, index: usize) -> &mut dyn SendSink;
+    /// The statement at `index` has ended, having run for `took`.
+    fn ended(&mut self, index: usize, result: Result<Outcome, ExecuteError>, took: Duration);
+}
+
+/// The statements of a batch, and how they belong together.
+pub(crate) struct BatchExecution<'a> {
+    pub(crate) statements: Vec<Execution<'a>>,
+    /// The first error ends the batch.
+    pub(crate) stop: bool,
+    /// Nothing more is sent from here on.
+    pub(crate) deadline: Option<(Instant, Duration)>,
+}
+
+/// What has become of statements that were run together.
+#[derive(Default)]
+struct Round {
+    /// One of them failed.
+    failed: bool,
+    /// The connection is gone.
+    lost: Option<Option<Box<ServerError>>>,
+    /// Those whose plans were out of date: nothing of them has run.
+    stale: Vec<usize>,
+}
+
+impl ServerConnection {
+    /// Executes the statements in order. With `stop`, in a transaction of the caller's, the first
+    /// error keeps the rest from running, and `true` is returned for a failure that only says that
+    /// a plan was out of date.
+    ///
+    /// Not cancel safe for the connection, as [`execute`](Self::execute).
+    pub(crate) async fn execute_batch(
+        &mut self,
+        batch: &BatchExecution<'_>,
+        sinks: &mut dyn BatchSink,
+    ) -> bool {
+        let mut at = 0;
+        while at < batch.statements.len() {
+            if let Some((deadline, limit)) = batch.deadline
+                && Instant::now() >= deadline
+            {
+                end_rest(batch, at, sinks, || ExecuteError::TimedOut(limit));
+                return false;
+            }
+            let rest = batch.statements.get(at..).unwrap_or_default();
+            // No more than are kept at a time: none may be evicted by another one.
+            let most = MAX_TOGETHER.min(self.statements.limit());
+            let count = rest.iter().take(most).take_while(|what| self.is_kept(what)).count();
+            let round = match (count, rest.first()) {
+                (0, Some(what)) => self.alone(what, at, sinks).await,
+                _ => self.together(rest.get(..count).unwrap_or_default(), at, batch, sinks).await,
+            };
+            at += count.max(1);
+            if let Some(fatal) = round.lost {
+                let lost = || not_executed(LinkError::Closed(fatal.clone()));
+                end_rest(batch, at, sinks, lost);
+                return false;
+            }
+            if batch.stop && round.failed {
+                end_rest(batch, at, sinks, || ExecuteError::NotReached);
+                return !round.stale.is_empty();
+            }
+        }
+        false
+    }
+
+    /// A statement that does not travel with others.
+    async fn alone(&mut self, what: &Execution<'_>, at: usize, sinks: &mut dyn BatchSink) -> Round {
+        let started = Instant::now();
+        let result = self.execute(what, sinks.rows(at)).await;
+        let mut round = Round { failed: result.is_err(), ..Round::default() };
+        if let Err(ExecuteError::Lost { error, .. }) = &result {
+            round.lost = Some(fatal_of(error));
+        }
+        sinks.ended(at, result, started.elapsed());
+        round
+    }
+
+    /// Queries that are sent in one write, the first of them being number `at`.
+    async fn together(
+        &mut self,
+        queries: &[Execution<'_>],
+        at: usize,
+        batch: &BatchExecution<'_>,
+        sinks: &mut dyn BatchSink,
+    ) -> Round {
+        let changes = self.link.parameter_changes();
+        let outside = self.link.status() == TransactionStatus::Idle;
+        let mut round = Round::default();
+        let mut started = Instant::now();
+        let mut prepared = self.prepare_all(queries).await;
+        if self.link.is_dead() {
+            // Those that were prepared already were not sent, either.
+            let lost = |one: Result<_, _>| match one {
+                Ok(_) => Err(not_executed(LinkError::Closed(None))),
+                error => error,
+            };
+            prepared = prepared.into_iter().map(lost).collect();
+        }
+        if !prepared.iter().any(Result::is_err) || !batch.stop {
+            for what in queries {
+                self.will_execute(what.class);
+            }
+            self.queue_all(queries, &mut prepared, batch.stop);
+        }
+        let mut unit_over = !prepared.iter().any(Result::is_ok);
+        for (index, (what, statement)) in queries.iter().zip(prepared).enumerate() {
+            let index = at + index;
+            let mut replies = Replies::default();
+            let result = match statement {
+                Err(error) => Err(error),
+                Ok(_) if round.lost.is_some() => Err(self.lost_behind(&round)),
+                Ok(_) if batch.stop && (round.failed || unit_over) => Err(ExecuteError::NotReached),
+                Ok(statement) => {
+                    let rows = sinks.rows(index);
+                    match self.read_one(&statement, rows, &mut replies, batch.stop).await {
+                        Ok(over) => {
+                            unit_over |= over;
+                            if replies.statement_is_stale() {
+                                self.forget_text(what.sql);
+                                round.stale.push(index - at);
+                            }
+                            replies.into_result()
+                        }
+                        // What follows it may not have reached the socket, but itself may have.
+                        Err(ExecuteError::Lost { error, progress: Progress::NotSent }) => {
+                            Err(ExecuteError::Lost { error, progress: Progress::Sent })
+                        }
+                        Err(error) => Err(error),
+                    }
+                }
+            };
+            if let Err(ExecuteError::Lost { error, .. }) = &result {
+                round.lost.get_or_insert_with(|| fatal_of(error));
+            }
+            round.failed |= result.is_err();
+            self.has_executed(what.class, &result);
+            let now = Instant::now();
+            sinks.ended(index, result, now.saturating_duration_since(started));
+            started = now;
+        }
+        if batch.stop && !unit_over && round.lost.is_none() {
+            self.read_to_ready(&mut round).await;
+        }
+        self.dirty |= self.link.parameter_changes() != changes;
+        self.link.shrink();
+        if outside && !batch.stop {
+            self.run_stale_anew(queries, at, &mut round, sinks).await;
+        }
+        round
+    }
+
+    /// Prepares those that are not yet, in one round trip.
+    async fn prepare_all(
+        &mut self,
+        queries: &[Execution<'_>],
+    ) -> Vec<Result<Arc<Prepared>, ExecuteError>> {
+        let mut prepared: Vec<Option<Result<Arc<Prepared>, ExecuteError>>> = Vec::new();
+        let mut asked = Vec::new();
+        for (index, what) in queries.iter().enumerate() {
+            let same = |other: &usize| queries.get(*other).is_some_and(|o| o.sql == what.sql);
+            prepared.push(self.prepared(what).map(Ok));
+            if prepared.last().is_some_and(Option::is_none) && !asked.iter().any(same) {
+                asked.push(index);
+            }
+        }
+        self.describe_all(queries, &asked, &mut prepared).await;
+        for index in 0..queries.len() {
+            // The same text as one that was asked about: it is kept now, or failed for both.
+            if prepared.get(index).is_some_and(Option::is_none)
+                && let Some(what) = queries.get(index)
+            {
+                let again = self.prepare(what).await;
+                if let Some(place) = prepared.get_mut(index) {
+                    *place = Some(again);
+                }
+            }
+        }
+        prepared.into_iter().map(|one| one.unwrap_or(Err(ExecuteError::NotReached))).collect()
+    }
+
+    /// Sends Parse and Describe of those that were `asked` about, each with a Sync of its own, and
+    /// takes note of the answers.
+    async fn describe_all(
+        &mut self,
+        queries: &[Execution<'_>],
+        asked: &[usize],
+        prepared: &mut [Option<Result<Arc<Prepared>, ExecuteError>>],
+    ) {
+        let mut sent = Vec::new();
+        for &index in asked {
+            let Some(what) = queries.get(index) else { continue };
+            match self.begin_prepare(what) {
+                Ok(name) => sent.push((index, what, name)),
+                Err(error) => put(prepared, index, Err(error)),
+            }
+        }
+        let mut raw = Vec::new();
+        for (index, what, name) in sent {
+            let description = self.read_description().await;
+            raw.push((index, what, name, description));
+        }
+        // What has to be looked up for them is asked only now that nothing else is under way.
+        for (index, what, name, description) in raw {
+            let statement = self.finish_prepare(what, name, description).await;
+            put(prepared, index, statement);
+        }
+    }
+
+    /// Queues Bind and Execute of each, with a Sync behind each or, to stop at the first error,
+    /// behind all. One that cannot be sent becomes its error.
+    fn queue_all(
+        &mut self,
+        queries: &[Execution<'_>],
+        prepared: &mut [Result<Arc<Prepared>, ExecuteError>],
+        stop: bool,
+    ) {
+        let mut any = false;
+        for (what, place) in queries.iter().zip(prepared) {
+            let Ok(statement) = &*place else { continue };
+            match self.queue_run(statement, what.args) {
+                Ok(()) if stop => any = true,
+                Ok(()) => self.link.request().sync(),
+                Err(error) => {
+                    *place = Err(error);
+                    if stop {
+                        break;
+                    }
+                }
+            }
+        }
+        if any {
+            self.link.request().sync();
+        }
+    }
+
+    /// Reads the replies to one of them; `true` when ReadyForQuery was among them.
+    async fn read_one(
+        &mut self,
+        statement: &Prepared,
+        rows: &mut dyn SendSink,
+        replies: &mut Replies,
+        within_unit: bool,
+    ) -> Result<bool, ExecuteError> {
+        if let Some(columns) = &statement.columns {
+            // It runs in any case.
+            replies.note_sink(rows.begin(columns));
+        }
+        while self.next_reply(statement, rows, replies).await? {
+            if within_unit && replies.is_complete() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Reads on to the end of a batch whose statements have all been answered.
+    async fn read_to_ready(&mut self, round: &mut Round) {
+        loop {
+            match self.link.next().await {
+                Ok(frame) if frame.tag == tag::READY_FOR_QUERY => return,
+                Ok(_) => {}
+                Err(error) => {
+                    round.lost = Some(fatal_of(&error));
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Those that found their plans out of date, unless something that was sent behind them may
+    /// have changed what they would find.
+    async fn run_stale_anew(
+        &mut self,
+        queries: &[Execution<'_>],
+        at: usize,
+        round: &mut Round,
+        sinks: &mut dyn BatchSink,
+    ) {
+        for index in std::mem::take(&mut round.stale) {
+            let behind = queries.get(index + 1..).unwrap_or_default();
+            if round.lost.is_some() || !behind.iter().all(|what| what.class.read_only) {
+                continue;
+            }
+            if let Some(what) = queries.get(index) {
+                let again = self.alone(what, at + index, sinks).await;
+                round.lost = again.lost;
+            }
+        }
+    }
+
+    /// For those behind the one at which the connection was lost: they were sent, too.
+    fn lost_behind(&self, round: &Round) -> ExecuteError {
+        let fatal = round.lost.clone().flatten();
+        // The server ended itself at an earlier one.
+        let progress = if fatal.is_some() { Progress::NotSent } else { Progress::Sent };
+        ExecuteError::Lost { error: LinkError::Closed(fatal), progress }
+    }
+}
+
+fn put<T>(places: &mut [Option<T>], index: usize, value: T) {
+    if let Some(place) = places.get_mut(index) {
+        *place = Some(value);
+    }
+}
+
+fn end_rest(
+    batch: &BatchExecution<'_>,
+    from: usize,
+    sinks: &mut dyn BatchSink,
+    error: impl Fn() -> ExecuteError,
+) {
+    for index in from..batch.statements.len() {
+        sinks.ended(index, Err(error()), Duration::ZERO);
+    }
+}
+
+fn fatal_of(error: &LinkError) -> Option<Box<ServerError>> {
+    match error {
+        LinkError::Closed(fatal) => fatal.clone(),
+        LinkError::Io(_) | LinkError::Protocol(_) => None,
+    }
+}
