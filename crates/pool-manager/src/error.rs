@@ -137,6 +137,11 @@ impl Error {
         }
     }
 
+    /// Whether it only says that the plan of a prepared statement is out of date.
+    pub(crate) fn is_stale_plan(&self) -> bool {
+        matches!(self, Self::Server(error) if error.is_stale_plan())
+    }
+
     /// The same in the shape of an ErrorResponse.
     pub fn to_server_error(&self) -> ServerError {
         match self {

@@ -10,6 +10,7 @@ pub mod classify;
 pub mod config;
 pub mod connect;
 mod connection;
+mod cursor;
 mod database_pool;
 pub mod dsn;
 mod engine;
@@ -34,7 +35,7 @@ pub use connection::{
 pub use database_pool::{DEFAULT_MAX_MESSAGE, DEFAULT_SLOW_THRESHOLD, DatabasePool, PoolLimits};
 pub use engine::{LinkError, Parameters, TransactionStatus};
 pub use error::Error;
-pub use held::{HeldConnections, HeldKind, HeldLimits, Owner};
+pub use held::{CursorId, HeldConnections, HeldKind, HeldLimits, Owner};
 pub use pool::{Checkout, PoolStats};
 pub use registry::{PRIMARY, PoolRegistry};
 pub use relayed::InFlight;

@@ -33,6 +33,8 @@ impl SqlState {
     pub const TRANSACTION_TIMEOUT: Self = Self(*b"25P04");
     /// `26000` invalid_sql_statement_name.
     pub const INVALID_STATEMENT_NAME: Self = Self(*b"26000");
+    /// `34000` invalid_cursor_name.
+    pub const INVALID_CURSOR_NAME: Self = Self(*b"34000");
     /// `28000` invalid_authorization_specification.
     pub const INVALID_AUTHORIZATION: Self = Self(*b"28000");
     /// `28P01` invalid_password.
@@ -179,6 +181,12 @@ impl ServerError {
             error.message = NO_MESSAGE.to_owned();
         }
         error
+    }
+
+    /// Whether it only says that the plan of a prepared statement is out of date.
+    pub fn is_stale_plan(&self) -> bool {
+        self.code == SqlState::FEATURE_NOT_SUPPORTED
+            && self.routine.as_deref() == Some("RevalidateCachedQuery")
     }
 
     /// Whether the server ends the connection with this error.

@@ -1,19 +1,21 @@
 //! Transactions and sessions: connections that a caller holds over several statements.
 
 use std::fmt::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
 
 use crate::batch::{Batch, BatchEnd, BatchResults, run_batch_held};
 use crate::connection::{CommandTag, Discard, Ended, ResultSink, Settings};
+use crate::cursor::Cursors;
 use crate::engine::TransactionStatus;
 use crate::error::Error;
 use crate::pool::{Checkout, Pool};
 use crate::rows::{QueryRow, QueryRows, RowCollector};
 use crate::server_error::SqlState;
 use crate::statement::{Statement, TimeLimit, commit_became_rollback, cut_off, run_held};
-use crate::values::Arg;
+use crate::values::{Arg, Columns};
 
 /// PostgreSQL's isolation levels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,9 +86,33 @@ impl TransactionOptions {
     }
 }
 
-/// The short forms of `execute`, the same for both kinds of held connection.
+/// What both kinds of held connection do in the same way: cursors, and short forms of `execute`.
 macro_rules! short_forms {
     () => {
+        /// Opens a cursor for a query: its number, and its columns.
+        pub(crate) async fn open_cursor(
+            &mut self,
+            statement: &Statement<'_>,
+        ) -> Result<(u32, Arc<Columns>), Error> {
+            self.cursors.open(&mut self.checkout, statement).await
+        }
+
+        /// Fetches up to `count` rows; `true` when there are no more.
+        pub(crate) async fn fetch_cursor(
+            &mut self,
+            number: u32,
+            count: u32,
+            limit: TimeLimit,
+            sink: &mut (impl ResultSink + Send),
+        ) -> Result<bool, Error> {
+            self.cursors.fetch(&mut self.checkout, number, count, limit, sink).await
+        }
+
+        /// Closes a cursor.
+        pub(crate) async fn close_cursor(&mut self, number: u32) -> Result<(), Error> {
+            self.cursors.close(&mut self.checkout, number).await
+        }
+
         /// Executes a statement, throwing its rows away.
         pub async fn exec(&mut self, sql: &str, args: &[Arg]) -> Result<CommandTag, Error> {
             self.execute(&Statement::new(sql, args), &mut Discard).await
@@ -114,6 +140,7 @@ macro_rules! short_forms {
 /// its connection.
 pub struct Transaction {
     checkout: Checkout,
+    cursors: Cursors,
 }
 
 impl Transaction {
@@ -123,7 +150,7 @@ impl Transaction {
         let mut checkout = hold(pool, &options.settings).await?;
         let begin_sql = options.begin_sql();
         pool.within_limit(TimeLimit::Configured, checkout.begin(&begin_sql)).await?;
-        Ok(Self { checkout })
+        Ok(Self { checkout, cursors: Cursors::default() })
     }
 
     /// Executes a statement in the transaction.
@@ -204,6 +231,7 @@ impl Transaction {
 /// A connection held without a transaction. Dropped, it is reset and goes back to the pool.
 pub struct Session {
     checkout: Checkout,
+    cursors: Cursors,
 }
 
 impl Session {
@@ -212,7 +240,7 @@ impl Session {
     pub(crate) async fn begin(pool: &Pool, settings: &Settings) -> Result<Self, Error> {
         let mut checkout = hold(pool, settings).await?;
         pool.within_limit(TimeLimit::Configured, checkout.forget_sequences()).await?;
-        Ok(Self { checkout })
+        Ok(Self { checkout, cursors: Cursors::default() })
     }
 
     /// Executes a statement in the session.
@@ -221,7 +249,11 @@ impl Session {
         statement: &Statement<'_>,
         sink: &mut (impl ResultSink + Send),
     ) -> Result<CommandTag, Error> {
-        run_held(&mut self.checkout, statement, sink).await
+        let result = run_held(&mut self.checkout, statement, sink).await;
+        if self.checkout.status() == TransactionStatus::Idle {
+            self.cursors.clear();
+        }
+        result
     }
 
     /// Executes several statements in it.

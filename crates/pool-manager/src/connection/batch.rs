@@ -269,7 +269,7 @@ impl ServerConnection {
             // It runs in any case.
             replies.note_sink(rows.begin(columns));
         }
-        while self.next_reply(statement, rows, replies).await? {
+        while self.next_reply(statement.columns.as_ref(), rows, replies).await? {
             if within_unit && replies.is_complete() {
                 return Ok(false);
             }

@@ -212,21 +212,25 @@ impl ServerConnection {
     }
 
     /// Cancels what runs on this connection.
-    fn canceller(&mut self) -> Canceller {
+    pub(super) fn canceller(&mut self) -> Canceller {
         self.was_cancelled = true;
         Canceller { target: self.cancel.clone(), cancelling: Arc::clone(&self.cancelling) }
     }
 }
 
 /// Ends, at the server, what takes too long.
-struct Canceller {
+pub(super) struct Canceller {
     target: CancelTarget,
     cancelling: Arc<AtomicBool>,
 }
 
 impl Canceller {
     /// What `run` comes to, cancelled after `limit`; `None` when the server does not react.
-    async fn within<T>(&self, limit: Duration, run: impl Future<Output = T>) -> Option<T> {
+    pub(super) async fn within<T>(
+        &self,
+        limit: Duration,
+        run: impl Future<Output = T>,
+    ) -> Option<T> {
         let mut run = pin!(run);
         match select(run.as_mut(), pin!(sleep(limit))).await {
             Either::Left((result, _)) => Some(result),

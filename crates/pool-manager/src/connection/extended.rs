@@ -33,6 +33,8 @@ pub(super) struct Replies {
     error: Option<Box<ServerError>>,
     sink_error: Option<ExecuteError>,
     tag: Option<CommandTag>,
+    /// There are more rows than were asked for.
+    suspended: bool,
 }
 
 /// What the server says of a statement: the types of its parameters, and its RowDescription.
@@ -243,13 +245,13 @@ impl ServerConnection {
         sink: &mut dyn SendSink,
         replies: &mut Replies,
     ) -> Result<(), ExecuteError> {
-        check_count(statement, args)?;
+        statement.check_count(args)?;
         if let Some(columns) = &statement.columns {
             sink.begin(columns)?;
         }
         self.queue_run(statement, args)?;
         self.link.request().sync();
-        while self.next_reply(statement, sink, replies).await? {}
+        while self.next_reply(statement.columns.as_ref(), sink, replies).await? {}
         // A CopyFail that came too late leaves a second ReadyForQuery on its way.
         self.tainted |= replies.copy_in && !replies.copy_was_refused();
         Ok(())
@@ -261,7 +263,7 @@ impl ServerConnection {
         statement: &Prepared,
         args: &[Arg],
     ) -> Result<(), ExecuteError> {
-        check_count(statement, args)?;
+        statement.check_count(args)?;
         self.link
             .request()
             .bind(&statement.name, args.len(), &statement.formats, |out| {
@@ -274,7 +276,7 @@ impl ServerConnection {
     /// Reads one reply; `false` after ReadyForQuery.
     pub(super) async fn next_reply(
         &mut self,
-        statement: &Prepared,
+        columns: Option<&Arc<Columns>>,
         sink: &mut dyn SendSink,
         replies: &mut Replies,
     ) -> Result<bool, ExecuteError> {
@@ -293,7 +295,7 @@ impl ServerConnection {
         };
         match frame.tag {
             tag::DATA_ROW if replies.sink_error.is_none() => {
-                let delivered = match (frame.oversized, &statement.columns) {
+                let delivered = match (frame.oversized, columns) {
                     (Some(_), _) => Err(SinkError::TooLarge { limit }),
                     (None, Some(columns)) => sink.row(columns, frame.body),
                     (None, None) => Ok(()),
@@ -301,6 +303,7 @@ impl ServerConnection {
                 replies.sink_error = delivered.err().map(ExecuteError::Sink);
             }
             tag::COMMAND_COMPLETE => replies.tag = Some(CommandTag::parse(frame.body)),
+            tag::PORTAL_SUSPENDED => replies.suspended = true,
             tag::EMPTY_QUERY_RESPONSE => replies.tag = Some(CommandTag::default()),
             tag::ERROR_RESPONSE => {
                 replies.error = Some(Box::new(ServerError::from_body(frame.body)));
@@ -329,6 +332,11 @@ impl Replies {
         self.sink_error = said.err().map(ExecuteError::Sink);
     }
 
+    /// Whether there are more rows.
+    pub(super) fn is_suspended(&self) -> bool {
+        self.suspended
+    }
+
     /// Whether the statement has run to its end.
     pub(super) fn is_complete(&self) -> bool {
         self.tag.is_some() && self.error.is_none()
@@ -338,9 +346,7 @@ impl Replies {
     /// before anything runs; the same errors out of a running statement are the caller's.
     pub(super) fn statement_is_stale(&self) -> bool {
         let Some(error) = self.error.as_ref().filter(|_| !self.bound) else { return false };
-        let stale_plan = error.code == SqlState::FEATURE_NOT_SUPPORTED
-            && error.routine.as_deref() == Some("RevalidateCachedQuery");
-        stale_plan || error.code == SqlState::INVALID_STATEMENT_NAME
+        is_stale(error)
     }
 
     /// Whether COPY FROM STDIN ended by our own CopyFail, which the server quotes.
@@ -359,17 +365,25 @@ impl Replies {
     }
 }
 
+/// Whether an error of Bind only says that a cached statement is out of date.
+pub(super) fn is_stale(error: &ServerError) -> bool {
+    error.is_stale_plan() || error.code == SqlState::INVALID_STATEMENT_NAME
+}
+
 /// A connection lost before Bind: the statement itself was never started.
 pub(super) fn not_executed(error: LinkError) -> ExecuteError {
     ExecuteError::Lost { error, progress: Progress::NotSent }
 }
 
-fn check_count(statement: &Prepared, args: &[Arg]) -> Result<(), ExecuteError> {
-    let (expected, given) = (statement.parameters.len(), args.len());
-    if expected == given { Ok(()) } else { Err(ExecuteError::ArgumentCount { expected, given }) }
+impl Prepared {
+    pub(super) fn check_count(&self, args: &[Arg]) -> Result<(), ExecuteError> {
+        let (expected, given) = (self.parameters.len(), args.len());
+        let is_right = expected == given;
+        is_right.then_some(()).ok_or(ExecuteError::ArgumentCount { expected, given })
+    }
 }
 
-fn write_params(
+pub(super) fn write_params(
     statement: &Prepared,
     args: &[Arg],
     out: &mut BytesMut,

@@ -5,6 +5,7 @@
 
 mod batch;
 mod close;
+mod cursor;
 mod execute;
 mod extended;
 mod relay;

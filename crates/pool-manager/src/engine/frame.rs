@@ -19,6 +19,7 @@ pub(crate) mod tag {
     pub(crate) const PARAMETER_DESCRIPTION: u8 = b't';
     pub(crate) const PARAMETER_STATUS: u8 = b'S';
     pub(crate) const PARSE_COMPLETE: u8 = b'1';
+    pub(crate) const PORTAL_SUSPENDED: u8 = b's';
     pub(crate) const READY_FOR_QUERY: u8 = b'Z';
     pub(crate) const ROW_DESCRIPTION: u8 = b'T';
 }

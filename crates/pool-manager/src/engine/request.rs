@@ -44,6 +44,11 @@ impl<'a> Request<'a> {
         self.undo_on_error(|out| frontend::close(b'S', name, out))
     }
 
+    /// Close of a portal.
+    pub(crate) fn close_portal(self, name: &str) -> io::Result<Self> {
+        self.undo_on_error(|out| frontend::close(b'P', name, out))
+    }
+
     /// Bind of the unnamed portal with parameters in text format; `write` appends the values:
     /// for each one its length and bytes, as the protocol wants them.
     pub(crate) fn bind<E: From<io::Error>>(
@@ -53,8 +58,20 @@ impl<'a> Request<'a> {
         results: BindFormats<'_>,
         write: impl FnOnce(&mut BytesMut) -> Result<(), E>,
     ) -> Result<Self, E> {
+        self.bind_portal("", statement, parameters, results, write)
+    }
+
+    /// The same of a portal with a name of ours, which holds no NUL.
+    pub(crate) fn bind_portal<E: From<io::Error>>(
+        self,
+        portal: &str,
+        statement: &str,
+        parameters: usize,
+        results: BindFormats<'_>,
+        write: impl FnOnce(&mut BytesMut) -> Result<(), E>,
+    ) -> Result<Self, E> {
         let start = self.out.len();
-        let result = bind(self.out, statement, parameters, results, write);
+        let result = bind(self.out, [portal, statement], parameters, results, write);
         match result {
             Ok(()) => Ok(self),
             Err(error) => {
@@ -66,7 +83,12 @@ impl<'a> Request<'a> {
 
     /// Execute of the unnamed portal, without a row limit.
     pub(crate) fn execute(self) -> io::Result<Self> {
-        self.undo_on_error(|out| frontend::execute("", 0, out))
+        self.execute_portal("", 0)
+    }
+
+    /// Execute of a portal, up to `count` rows; 0: all of them.
+    pub(crate) fn execute_portal(self, portal: &str, count: i32) -> io::Result<Self> {
+        self.undo_on_error(|out| frontend::execute(portal, count, out))
     }
 
     /// Sync: ends the batch, and owes a ReadyForQuery.
@@ -99,7 +121,7 @@ impl<'a> Request<'a> {
 
 fn bind<E: From<io::Error>>(
     out: &mut BytesMut,
-    statement: &str,
+    names: [&str; 2],
     parameters: usize,
     results: BindFormats<'_>,
     write: impl FnOnce(&mut BytesMut) -> Result<(), E>,
@@ -107,9 +129,10 @@ fn bind<E: From<io::Error>>(
     let start = out.len();
     out.put_u8(b'B');
     out.put_i32(0);
-    out.put_u8(0);
-    out.put_slice(statement.as_bytes());
-    out.put_u8(0);
+    for name in names {
+        out.put_slice(name.as_bytes());
+        out.put_u8(0);
+    }
     out.put_i16(0);
     out.put_i16(count(parameters, "parameters")?);
     write(out)?;

@@ -13,8 +13,9 @@ use crate::batch::{Batch, BatchEnd, BatchResults};
 use crate::connection::{CommandTag, ResultSink};
 use crate::error::Error;
 use crate::pool::Pool;
-use crate::statement::Statement;
+use crate::statement::{Statement, TimeLimit};
 use crate::transaction::{HeldState, Session, Transaction};
+use crate::values::Columns;
 
 /// What is held.
 pub(super) enum Holding {
@@ -229,6 +230,43 @@ impl Call<'_> {
             }
             Some(Holding::Session(session)) => session.execute_batch(batch, results).await,
             None => Err(self.names.why_ended(self.entry.kind, &self.entry.name)),
+        }
+    }
+
+    pub(super) async fn open_cursor(
+        &mut self,
+        statement: &Statement<'_>,
+    ) -> Result<(u32, Arc<Columns>), Error> {
+        match self.holding.as_mut() {
+            Some(Holding::Transaction(transaction)) => transaction.open_cursor(statement).await,
+            Some(Holding::Session(session)) => session.open_cursor(statement).await,
+            None => Err(self.names.why_ended(self.entry.kind, &self.entry.name)),
+        }
+    }
+
+    pub(super) async fn fetch_cursor(
+        &mut self,
+        number: u32,
+        count: u32,
+        limit: TimeLimit,
+        sink: &mut (impl ResultSink + Send),
+    ) -> Result<bool, Error> {
+        match self.holding.as_mut() {
+            Some(Holding::Transaction(transaction)) => {
+                transaction.fetch_cursor(number, count, limit, sink).await
+            }
+            Some(Holding::Session(session)) => {
+                session.fetch_cursor(number, count, limit, sink).await
+            }
+            None => Err(self.names.why_ended(self.entry.kind, &self.entry.name)),
+        }
+    }
+
+    pub(super) async fn close_cursor(&mut self, number: u32) -> Result<(), Error> {
+        match self.holding.as_mut() {
+            Some(Holding::Transaction(transaction)) => transaction.close_cursor(number).await,
+            Some(Holding::Session(session)) => session.close_cursor(number).await,
+            None => Ok(()),
         }
     }
 

@@ -10,6 +10,7 @@
 //!
 //! The end of a name is remembered for a while, so that a late call is told why.
 
+mod cursors;
 mod entry;
 mod names;
 mod watch;
@@ -27,6 +28,7 @@ use crate::pool::Pool;
 use crate::server_error::SqlState;
 use crate::statement::Statement;
 use crate::transaction::{HeldState, Session, Transaction, TransactionOptions};
+pub use cursors::CursorId;
 use entry::{Call, Entry, Holding};
 use names::{Ending, Names};
 
@@ -44,6 +46,8 @@ pub enum HeldKind {
     Transaction,
     /// A session (`session_id`).
     Session,
+    /// A cursor in a transaction of its own (`cursor_id`).
+    Cursor,
 }
 
 impl HeldKind {
@@ -51,6 +55,7 @@ impl HeldKind {
         match self {
             Self::Transaction => "transaction",
             Self::Session => "session",
+            Self::Cursor => "cursor",
         }
     }
 }
@@ -242,7 +247,7 @@ fn random_name() -> String {
 impl Pool {
     fn count_held(&self, kind: HeldKind, change: i64) {
         match kind {
-            HeldKind::Transaction => self.counters().transactions(change),
+            HeldKind::Transaction | HeldKind::Cursor => self.counters().transactions(change),
             HeldKind::Session => self.counters().sessions(change),
         }
     }

@@ -38,6 +38,9 @@ async fn call(
     match name.method() {
         "Execute" => methods::execute(context, codec.decode(body)?, reply).await,
         "ExecuteBatch" => methods::execute_batch(context, codec.decode(body)?, reply).await,
+        "CursorOpen" => methods::cursor_open(context, codec.decode(body)?, reply).await,
+        "CursorFetch" => methods::cursor_fetch(context, codec.decode(body)?, reply).await,
+        "CursorClose" => methods::cursor_close(context, codec.decode(body)?, reply).await,
         "TransactionBegin" | "BeginTransaction" => {
             methods::transaction_begin(context, codec.decode(body)?, reply).await;
         }

@@ -29,10 +29,19 @@ impl<D: DerefMut<Target = Document>> ResultWriter<D> {
     }
 
     /// Ends the list of rows and adds the columns, when the statement had a result.
-    pub(super) fn finish(mut self) -> Result<D, WriteError> {
-        if let Some(columns) = &self.columns {
+    pub(super) fn finish(self) -> Result<D, WriteError> {
+        let columns = self.columns.clone();
+        let mut document = self.finish_rows()?;
+        if let Some(columns) = &columns {
+            document.field("columns", &**columns);
+        }
+        Ok(document)
+    }
+
+    /// Ends the list of rows.
+    pub(super) fn finish_rows(mut self) -> Result<D, WriteError> {
+        if self.columns.is_some() {
             self.document.end_list()?;
-            self.document.field("columns", &**columns);
         }
         Ok(self.document)
     }

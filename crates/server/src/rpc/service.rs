@@ -7,8 +7,9 @@ use pool_manager::{HeldConnections, HeldLimits, Owner, PoolRegistry};
 
 /// What this server can do beyond the Go plugin's API, as `pgpool.Version` lists it. A client may
 /// rely on a name that it finds here.
-pub const FEATURES: [&str; 10] = [
+pub const FEATURES: [&str; 11] = [
     "batch",
+    "cursors",
     "json",
     "msgpack",
     "raw",

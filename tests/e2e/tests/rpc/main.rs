@@ -5,6 +5,7 @@
 mod args;
 mod batches;
 mod concurrency;
+mod cursors;
 mod disconnects;
 mod errors;
 mod expiry;

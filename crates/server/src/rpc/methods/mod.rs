@@ -1,6 +1,7 @@
 //! The methods of the service, one per file. Each reads its request, does its work in
 //! pool-manager, and finishes its reply whatever happens.
 
+mod cursor;
 mod execute;
 mod execute_batch;
 mod health_check;
@@ -11,6 +12,7 @@ mod transaction_begin;
 mod transaction_end;
 mod version;
 
+pub(super) use cursor::{cursor_close, cursor_fetch, cursor_open};
 pub(super) use execute::execute;
 pub(super) use execute_batch::execute_batch;
 pub(super) use health_check::health_check;
