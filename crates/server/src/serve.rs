@@ -23,6 +23,8 @@ use crate::rpc::{self, Service, ServiceOptions};
 const CLOSE_LIMIT: Duration = Duration::from_millis(500);
 /// How often a draining server looks whether anybody is left.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
+/// How often a server that ends with its parent looks whether that is still there.
+const PARENT_POLL: Duration = Duration::from_millis(500);
 /// Connections of the PostgreSQL door beyond `proxy.max_clients`: for those that are told that
 /// there are too many, and for cancel requests.
 const SPARE_CONNECTIONS: usize = 100;
@@ -192,12 +194,14 @@ fn client_stream(socket: Accepted) -> ClientStream {
     }
 }
 
-/// Serves as a process does: until SIGINT or SIGTERM, and a second one ends at once.
+/// Serves as a process does: until SIGINT or SIGTERM, and a second one ends at once. With the id of
+/// the `parent` process, its end counts as the first of them.
 ///
 /// # Errors
 /// The server cannot start.
-pub async fn serve(config: &Config) -> Result<(), ServeError> {
-    let signals = Signals::new().map_err(ServeError::Signals)?;
+pub async fn serve(config: &Config, parent: Option<u32>) -> Result<(), ServeError> {
+    let mut signals = Signals::new().map_err(ServeError::Signals)?;
+    signals.parent = parent;
     serve_until(config, signals, |_| {}).await
 }
 
@@ -304,13 +308,16 @@ fn service_options(config: &Config) -> ServiceOptions {
         log_queries: config.logging.log_queries,
         log_params: config.logging.log_params,
         expose_stats: config.monitoring.expose_rpc,
+        forward: config.rpc.forward.get().cloned(),
     }
 }
 
-/// SIGINT and SIGTERM.
+/// SIGINT and SIGTERM, and the end of the parent process where that matters.
 pub(crate) struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    /// Its id, until it has ended.
+    parent: Option<u32>,
 }
 
 impl Signals {
@@ -319,6 +326,7 @@ impl Signals {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            parent: None,
         })
     }
 
@@ -327,6 +335,19 @@ impl Signals {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            () = orphaned(self.parent) => {
+                self.parent = None;
+                tracing::warn!("the parent process has ended, and so does this one");
+            }
         }
+    }
+}
+
+/// Resolves when this process has got another parent. Not by a signal of the kernel's at the
+/// parent's death: that comes when a mere thread of the parent's ends.
+async fn orphaned(parent: Option<u32>) {
+    let Some(parent) = parent else { return std::future::pending().await };
+    while std::os::unix::process::parent_id() == parent {
+        tokio::time::sleep(PARENT_POLL).await;
     }
 }

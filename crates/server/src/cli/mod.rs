@@ -55,7 +55,7 @@ enum Command {
     /// Reads the section `pgpool` of the configuration. After the first signal everything works on
     /// until nobody is connected or `shutdown.grace` is over; a second signal ends it at once. The
     /// log goes to standard error, one line per event.
-    Serve(ConfigArgs),
+    Serve(ServeArgs),
     /// Check a configuration and print what it comes down to
     ///
     /// Prints every key with the value that is in effect, secrets masked, and says which sections
@@ -86,6 +86,16 @@ enum Command {
     /// whatever else ends it) removes all of it. Needs PostgreSQL's server programs, from PGBIN,
     /// PATH or where the system's packages put them.
     Demo(demo::DemoArgs),
+}
+
+/// What to serve, and for how long.
+#[derive(Args)]
+struct ServeArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// End as after a signal when the process that started this one is gone, killed for example
+    #[arg(long)]
+    exit_with_parent: bool,
 }
 
 /// Which configuration to use.
@@ -149,7 +159,7 @@ impl ServerArgs {
 pub fn main() -> ExitCode {
     let env = |name: &str| std::env::var(name).ok();
     match Cli::parse().command {
-        Command::Serve(args) => serve::run(&args.options(&env)),
+        Command::Serve(args) => serve::run(&args.config.options(&env), args.exit_with_parent),
         Command::CheckConfig(args) => check_config::run(&args.options(&env)),
         Command::Health(args) => health::run(&args),
         Command::Stats(args) => stats::run(&args),

@@ -6,17 +6,14 @@ use super::{FAILED, output};
 use crate::config::{Config, LoadOptions};
 use crate::{logging, serve};
 
-pub(super) fn run(options: &LoadOptions<'_>) -> ExitCode {
+pub(super) fn run(options: &LoadOptions<'_>, exit_with_parent: bool) -> ExitCode {
+    // Before anything that takes time: it must not be gone already when it is looked at.
+    let parent = exit_with_parent.then(std::os::unix::process::parent_id);
     let config = match Config::load(options) {
         Ok(config) => config,
         Err(error) => return output::fail(error, FAILED),
     };
-    serve_config(&config)
-}
-
-/// Serves a configuration that was loaded.
-fn serve_config(config: &Config) -> ExitCode {
-    match with_runtime(config, serve::serve(config)) {
+    match with_runtime(&config, serve::serve(&config, parent)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => output::fail(error, FAILED),
         Err(error) => output::fail(format_args!("cannot start: {error}"), FAILED),
@@ -28,7 +25,7 @@ fn serve_config(config: &Config) -> ExitCode {
 /// # Errors
 /// The threads cannot be had.
 pub(super) fn with_runtime<F: Future>(config: &Config, future: F) -> std::io::Result<F::Output> {
-    logging::start(config.logging.level);
+    logging::start(config.logging.level, config.logging.format);
     Ok(runtime(config.threads)?.block_on(future))
 }
 

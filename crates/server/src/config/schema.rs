@@ -41,7 +41,8 @@ fn tidy(schema: &mut Value) {
 }
 
 fn tidy_object(object: &mut Map<String, Value>) {
-    object.remove("format");
+    // The keyword, not a setting of that name.
+    object.retain(|key, value| key != "format" || !value.is_string());
     if let Some(Value::String(text)) = object.get_mut("description") {
         *text = text.replace('\n', " ").replace("  ", " ").replace('`', "");
     }

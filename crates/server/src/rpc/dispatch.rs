@@ -3,6 +3,7 @@
 use goridge_framing::{Codec, Flags, MethodName, RequestError, RpcFrame, encode_error_reply};
 use pool_manager::Owner;
 
+use super::forward::ForwardError;
 use super::methods;
 use super::reply::Reply;
 use super::service::{Context, Service};
@@ -23,16 +24,24 @@ pub(super) async fn answer(service: &Service, owner: Owner, frame: RpcFrame) -> 
     out
 }
 
-async fn call(
-    context: &Context<'_>,
-    frame: &RpcFrame,
-    out: &mut Vec<u8>,
-) -> Result<(), RequestError> {
-    let codec = Codec::from_flags(frame.flags)?;
+/// Why a call gets an error frame.
+#[derive(Debug, thiserror::Error)]
+enum CallError {
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    #[error(transparent)]
+    Forward(#[from] ForwardError),
+}
+
+async fn call(context: &Context<'_>, frame: &RpcFrame, out: &mut Vec<u8>) -> Result<(), CallError> {
     let name = MethodName::parse(frame.method()?)?;
     if name.service() != SERVICE {
-        return Err(name.unknown_service());
+        return match &context.service.forward {
+            Some(forward) => Ok(forward.call(frame, out).await?),
+            None => Err(name.unknown_service().into()),
+        };
     }
+    let codec = Codec::from_flags(frame.flags)?;
     let reply = Reply::begin(out, codec, frame, context.service.options.max_frame_size);
     let body = &frame.body;
     match name.method() {
@@ -55,7 +64,7 @@ async fn call(
         "PoolStats" => methods::pool_stats(context, &codec.decode(body)?, reply),
         "HealthCheck" => methods::health_check(context, codec.decode(body)?, reply).await,
         "Version" => methods::version(context, codec.decode(body)?, reply).await,
-        _ => return Err(name.unknown_method()),
+        _ => return Err(name.unknown_method().into()),
     }
     Ok(())
 }

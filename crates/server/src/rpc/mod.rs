@@ -9,6 +9,7 @@
 mod connection;
 mod dispatch;
 mod document;
+mod forward;
 mod methods;
 mod reply;
 mod result;

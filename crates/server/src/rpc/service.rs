@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use pool_manager::{HeldConnections, HeldLimits, Owner, PoolRegistry};
 
+use super::forward::Forward;
+use crate::config::ListenAddress;
+
 /// What this server can do beyond the Go plugin's API, as `pgpool.Version` lists it. A client may
 /// rely on a name that it finds here.
-pub const FEATURES: [&str; 11] = [
+pub const FEATURES: [&str; 12] = [
     "batch",
     "cursors",
+    "forward",
     "json",
     "msgpack",
     "raw",
@@ -38,6 +42,8 @@ pub struct ServiceOptions {
     pub log_params: bool,
     /// Whether PoolStats may be called.
     pub expose_stats: bool,
+    /// Where calls to other services go.
+    pub forward: Option<ListenAddress>,
 }
 
 /// The service behind the RPC door. Shared by all connections.
@@ -48,6 +54,7 @@ pub struct Service {
     pub held: HeldConnections,
     /// Limits and log settings.
     pub options: ServiceOptions,
+    pub(super) forward: Option<Forward>,
     owners: AtomicU64,
     clients: AtomicUsize,
 }
@@ -55,7 +62,9 @@ pub struct Service {
 impl Service {
     /// A service over these pools.
     pub fn new(registry: PoolRegistry, options: ServiceOptions) -> Self {
+        let forward = options.forward.clone();
         Self {
+            forward: forward.map(|address| Forward::new(address, options.max_frame_size)),
             registry,
             held: HeldConnections::default(),
             options,

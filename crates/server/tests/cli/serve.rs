@@ -3,7 +3,7 @@
 use serde_json::json;
 use test_support::{RpcClient, TestCluster};
 
-use super::support::{Serving, run, stderr};
+use super::support::{Process, Serving, binary, eventually, run, stderr};
 
 #[tokio::test]
 async fn an_interrupt_drains_and_ends_with_zero() {
@@ -78,4 +78,49 @@ fn a_wrong_configuration_ends_with_file_key_and_reason() {
     let output = run(&["serve", "-c", "/nonexistent/rr.yaml"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("/nonexistent/rr.yaml"));
+}
+
+#[tokio::test]
+async fn the_log_is_one_object_a_line_on_request() {
+    let db = TestCluster::shared().await.database().await;
+    let mut serving = Serving::start(&db.dsn(), "  logging:\n    format: json\n");
+    serving.process.signal("TERM");
+    serving.process.wait();
+    let log = serving.log();
+    let lines: Vec<serde_json::Value> =
+        log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let with = |message: &str| lines.iter().find(|line| line["message"] == message);
+    assert_eq!(with("pool").unwrap()["pool"], "primary", "{log}");
+    assert_eq!(with("stopped").unwrap()["level"], "INFO", "{log}");
+}
+
+#[tokio::test]
+async fn it_ends_with_its_parent_if_asked_to() {
+    let db = TestCluster::shared().await.database().await;
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("rpc.sock");
+    let text = format!(
+        "version: '3'\npgpool:\n  backends:\n    primary:\n      dsn: {}\n  proxy:\n    \
+         address: ''\n  rpc:\n    listen: unix://{}\n",
+        db.dsn(),
+        socket.display()
+    );
+    std::fs::write(directory.path().join(".rr.yaml"), text).unwrap();
+    let script = format!(
+        "'{}' serve -c .rr.yaml --exit-with-parent & wait",
+        binary().get_program().to_str().unwrap()
+    );
+    let parent = std::process::Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(directory.path())
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn();
+    let mut parent = Process(parent.unwrap());
+    let connects = || std::os::unix::net::UnixStream::connect(&socket).is_ok();
+    eventually("it listens", connects);
+    parent.0.kill().unwrap();
+    parent.wait();
+    eventually("it has ended, and taken its socket away", || !socket.exists());
 }

@@ -10,6 +10,7 @@ mod disconnects;
 mod errors;
 mod expiry;
 mod failures;
+mod forward;
 mod frames;
 mod limits;
 mod marked_rows;

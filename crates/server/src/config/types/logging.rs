@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct LoggingConfig {
     /// Least important level that is logged: debug, info, warn or error.
     pub level: LogLevel,
+    /// How a line of the log looks: text or json.
+    pub format: LogFormat,
     /// Statements that take long.
     pub slow_query: SlowQueryConfig,
     /// Log every statement, with its constants masked.
@@ -34,6 +36,18 @@ pub enum LogLevel {
     Warn,
     /// What must not happen.
     Error,
+}
+
+/// How a line of the log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One object: for RoadRunner's `logs.channels.service.mode: raw`, and for collectors.
+    Json,
 }
 
 /// Statements that take long.

@@ -13,7 +13,7 @@ mod shutdown;
 
 pub use backends::{BackendsConfig, DatabaseConfig, RESERVED_DATABASE_NAMES};
 pub use features::{CacheConfig, CircuitBreakerConfig, FeaturesConfig, RateLimitConfig};
-pub use logging::{LogLevel, LoggingConfig, SlowQueryConfig};
+pub use logging::{LogFormat, LogLevel, LoggingConfig, SlowQueryConfig};
 pub use monitoring::{MonitoringConfig, PrometheusConfig};
 pub use proxy::{AuthMode, DoorKeys, ProxyConfig};
 pub use replica::ReplicaConfig;

@@ -4,7 +4,7 @@ use pool_manager::config::SettingError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::values::{ByteSize, FileMode, ListenAddress};
+use crate::config::values::{ByteSize, FileMode, ListenAddress, OptionalAddress};
 
 /// Smallest and largest `max_frame_size`, in bytes.
 const FRAME_SIZES: std::ops::RangeInclusive<u64> = 4096..=1 << 30;
@@ -31,6 +31,8 @@ pub struct RpcConfig {
     /// Most connections at the same time; more are refused.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_connections: u32,
+    /// RoadRunner's own RPC, where calls to other services than pgpool go; '' = nowhere.
+    pub forward: OptionalAddress,
 }
 
 impl Default for RpcConfig {
@@ -42,6 +44,7 @@ impl Default for RpcConfig {
             max_frame_size: ByteSize::new(64 << 20),
             max_in_flight: 64,
             max_connections: 20_000,
+            forward: OptionalAddress::OFF,
         }
     }
 }
@@ -58,6 +61,10 @@ impl RpcConfig {
                 "other machines can reach this address, and the protocol has no authentication; \
                  listen on tcp://127.0.0.1:6002 or unix://, or set rpc.allow_remote: true",
             ));
+        }
+        if self.forward.get() == Some(&self.listen) {
+            let reason = "is where rr-pgpool itself listens; name RoadRunner's rpc.listen";
+            return Err(SettingError::new("forward", reason));
         }
         if !FRAME_SIZES.contains(&self.max_frame_size.bytes()) {
             let reason = format!("must be from 4KiB to 1GiB, not {}", self.max_frame_size);
