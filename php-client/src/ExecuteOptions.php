@@ -1,0 +1,89 @@
+<?php
+
+declare(strict_types=1);
+
+namespace RrPgpool;
+
+/**
+ * How a statement is executed.
+ */
+final class ExecuteOptions
+{
+    /** Native values: numbers, booleans, nested json and arrays. */
+    public const NATIVE = 'native';
+    /** json and arrays as PostgreSQL prints them. */
+    public const TEXT = 'text';
+
+    /** Seconds the server may need beyond a statement's own timeout: for a connection, for the reply. */
+    private const GRACE = 15.0;
+
+    /**
+     * @param int|null $timeoutMs milliseconds; null or 0: the server's behavior.query_timeout, -1: none
+     * @param array<string, string|int|float|bool> $settings PostgreSQL parameters for this statement
+     * @param string $types self::NATIVE or self::TEXT
+     * @param bool $simple several statements in one string, without arguments; the last one's result
+     */
+    public function __construct(
+        public readonly ?int $timeoutMs = null,
+        public readonly array $settings = [],
+        public readonly string $types = self::NATIVE,
+        public readonly bool $simple = false,
+    ) {
+    }
+
+    /** A copy with another timeout. */
+    public function withTimeoutMs(?int $timeoutMs): self
+    {
+        return new self($timeoutMs, $this->settings, $this->types, $this->simple);
+    }
+
+    /**
+     * A copy with further settings; those of the same name are replaced.
+     *
+     * @param array<string, string|int|float|bool> $settings
+     */
+    public function withSettings(array $settings): self
+    {
+        return new self($this->timeoutMs, $settings + $this->settings, $this->types, $this->simple);
+    }
+
+    /**
+     * The request's fields; those that are at their defaults are left out.
+     *
+     * @internal
+     * @return array<string, mixed>
+     */
+    public function toRequest(): array
+    {
+        $request = [];
+        if ($this->timeoutMs !== null) {
+            $request['timeout'] = $this->timeoutMs;
+        }
+        if ($this->settings !== []) {
+            $request['settings'] = $this->settings;
+        }
+        if ($this->types !== self::NATIVE) {
+            $request['types'] = $this->types;
+        }
+        if ($this->simple) {
+            $request['simple'] = true;
+        }
+
+        return $request;
+    }
+
+    /**
+     * Seconds to wait for the reply: never less than the server may need to say that it timed out.
+     *
+     * @internal
+     * @param float $default seconds to wait when the statement has no timeout of its own
+     */
+    public function replyTimeout(float $default): float
+    {
+        return match (true) {
+            $this->timeoutMs === null, $this->timeoutMs === 0 => $default,
+            $this->timeoutMs < 0 => INF,
+            default => $this->timeoutMs / 1000 + self::GRACE,
+        };
+    }
+}
