@@ -19,7 +19,7 @@ class PgpoolException extends RuntimeException
 
     /**
      * @param string $sqlstate five characters
-     * @param array<string, mixed> $fields `error_detail` of the reply
+     * @param array<string, mixed> $fields `error_detail` of the reply, and `statement`
      * @param string|null $query the statement, if there was one
      */
     final public function __construct(
@@ -84,6 +84,14 @@ class PgpoolException extends RuntimeException
         return is_numeric($position) ? (int) $position : null;
     }
 
+    /** Which statement of an atomic batch failed, from 0. */
+    public function statement(): ?int
+    {
+        $index = $this->fields['statement'] ?? null;
+
+        return is_int($index) ? $index : null;
+    }
+
     /** The statement that failed, with its placeholders. */
     public function query(): ?string
     {
@@ -91,13 +99,13 @@ class PgpoolException extends RuntimeException
     }
 
     /**
-     * Names the statement where the thrower did not know it.
+     * Names the statement; for those that know it better than the thrower.
      *
      * @internal
      */
     final public function attachQuery(string $query): void
     {
-        $this->query ??= $query;
+        $this->query = $query;
     }
 
     private function text(string $field): ?string

@@ -67,7 +67,7 @@ final class Arguments
             // Before Stringable: a collection that is both is a list, not the text of one.
             $value instanceof JsonSerializable => self::serializable($value, $parameter, $depth),
             $value instanceof Stringable => self::text((string) $value, $parameter),
-            $value instanceof stdClass => (object) self::elements((array) $value, $parameter, $depth),
+            $value instanceof stdClass => self::map((array) $value, $parameter, $depth),
             default => throw self::unusable($parameter, 'cannot use an object of ' . get_debug_type($value)),
         };
     }
@@ -97,6 +97,19 @@ final class Arguments
         }
 
         return $values;
+    }
+
+    /**
+     * An object only where an array would become a list: MessagePack adds a key of its own to objects.
+     *
+     * @param array<mixed> $values
+     * @return array<mixed>|object
+     */
+    private static function map(array $values, string $parameter, int $depth): array|object
+    {
+        $elements = self::elements($values, $parameter, $depth);
+
+        return array_is_list($elements) ? (object) $elements : $elements;
     }
 
     private static function deeper(int $depth, string $parameter): int

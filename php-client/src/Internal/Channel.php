@@ -41,9 +41,9 @@ final class Channel
      * @return array<string, mixed>
      * @throws PgpoolException
      */
-    public function call(string $method, array $request): array
+    public function call(string $method, array $request, ?ExecuteOptions $options = null): array
     {
-        $reply = $this->transport->call($method, $request, $this->replyTimeout);
+        $reply = $this->transport->call($method, $request, $this->timeout($options));
         if (isset($reply['error'])) {
             throw ErrorTable::exception($reply);
         }
@@ -67,7 +67,7 @@ final class Channel
         string $sql,
         array $args,
     ): array {
-        $timeout = $options === null ? $this->replyTimeout : $options->replyTimeout($this->replyTimeout);
+        $timeout = $this->timeout($options);
         if ($this->observer === null) {
             return $this->send($method, $request, $timeout, $sql);
         }
@@ -92,7 +92,9 @@ final class Channel
         try {
             $reply = $this->transport->call($method, $request, $timeout);
         } catch (PgpoolException $error) {
-            $error->attachQuery($sql);
+            if ($error->query() === null) {
+                $error->attachQuery($sql);
+            }
             throw $error;
         }
         if (isset($reply['error'])) {
@@ -100,6 +102,12 @@ final class Channel
         }
 
         return $reply;
+    }
+
+    /** Seconds to wait for the reply. */
+    private function timeout(?ExecuteOptions $options): float
+    {
+        return $options === null ? $this->replyTimeout : $options->replyTimeout($this->replyTimeout);
     }
 
     /**

@@ -65,12 +65,11 @@ final class ErrorTable
     {
         $sqlstate = (string) ($reply['sqlstate'] ?? 'XX000');
         $class = self::classOf($sqlstate);
+        $fields = (array) ($reply['error_detail'] ?? []);
+        if (isset($reply['failed'])) {
+            $fields['statement'] = $reply['failed'];
+        }
 
-        return new $class(
-            (string) $reply['error'],
-            $sqlstate,
-            (array) ($reply['error_detail'] ?? []),
-            $query,
-        );
+        return new $class((string) $reply['error'], $sqlstate, $fields, $query);
     }
 }

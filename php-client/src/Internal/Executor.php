@@ -28,8 +28,7 @@ final class Executor
 
     private readonly Channel $channel;
     private readonly Scope $scope;
-    /** @var array<string, int> transport generation by id of an open cursor */
-    private array $cursors = [];
+    private readonly Cursors $cursors;
 
     /**
      * @param float $replyTimeout seconds, for whatever has no timeout of its own; it must exceed the
@@ -43,6 +42,7 @@ final class Executor
     ) {
         $this->channel = new Channel($transport, $database, $observer, $replyTimeout);
         $this->scope = new Scope();
+        $this->cursors = new Cursors($this->channel);
     }
 
     public function database(): string
@@ -74,14 +74,15 @@ final class Executor
     {
         if ($this->scope->depth() > 0) {
             $this->refuseOptions($options, 'a nested transaction is a savepoint, and');
-            $this->control('SAVEPOINT ' . $this->savepoint());
+            $this->execute('SAVEPOINT ' . $this->savepoint());
             $this->scope->push();
         } elseif ($this->scope->inSession()) {
             $this->beginInSession($options ?? new TransactionOptions());
         } else {
             $request = $options === null ? [] : $options->toRequest();
             $reply = $this->channel->call('TransactionBegin', $request + $this->target());
-            $this->scope->openTransaction((string) $reply['tx_id'], $this->channel->generation());
+            $generation = $this->channel->generation();
+            $this->scope->openTransaction((string) $reply['tx_id'], $generation, $options->settings ?? []);
         }
     }
 
@@ -96,12 +97,13 @@ final class Executor
     {
         $this->requireTransaction();
         if ($this->scope->depth() > 1) {
-            $this->control('RELEASE SAVEPOINT ' . $this->savepoint(-1));
+            $this->execute('RELEASE SAVEPOINT ' . $this->savepoint(-1));
             $this->scope->pop();
 
             return;
         }
         try {
+            $this->scope->requireAlive($this->channel->generation());
             $this->endTransaction('TransactionCommit', 'COMMIT');
         } finally {
             $this->scope->endTransaction();
@@ -117,7 +119,7 @@ final class Executor
     public function rollback(): void
     {
         $this->requireTransaction();
-        if ($this->isLost()) {
+        if (!$this->scope->isCurrent($this->channel->generation())) {
             $this->scope->pop();
 
             return;
@@ -169,7 +171,7 @@ final class Executor
         }
         $request = $settings === [] ? [] : ['settings' => $settings];
         $reply = $this->channel->call('SessionBegin', $request + $this->target());
-        $this->scope->openSession((string) $reply['session_id'], $this->channel->generation());
+        $this->scope->openSession((string) $reply['session_id'], $this->channel->generation(), $settings);
     }
 
     /**
@@ -209,9 +211,10 @@ final class Executor
      * Executes statements in one round trip.
      *
      * @param list<array{0: string, 1: array<mixed>}> $statements
-     * @param bool $atomic all of them or none, up to the first error
+     * @param bool $atomic all of them or none
      * @return list<array<string, mixed>|PgpoolException> one for each statement, in order
-     * @throws PgpoolException when the batch failed as a whole
+     * @throws PgpoolException when the batch failed as a whole, as an atomic one does with the first
+     *     statement that fails; statement() says which
      */
     public function batch(array $statements, bool $atomic, ?ExecuteOptions $options = null): array
     {
@@ -221,7 +224,15 @@ final class Executor
         $request = BatchRequest::of($statements, $atomic, $options) + $this->target();
         $sql = implode('; ', array_column($statements, 0));
         $args = array_column($statements, 1);
-        $reply = $this->channel->statement('ExecuteBatch', $request, $options, $sql, $args);
+        try {
+            $reply = $this->channel->statement('ExecuteBatch', $request, $options, $sql, $args);
+        } catch (PgpoolException $error) {
+            $culprit = $statements[$error->statement() ?? -1] ?? null;
+            if ($culprit !== null) {
+                $error->attachQuery($culprit[0]);
+            }
+            throw $error;
+        }
 
         return array_map($this->batchResult(...), $reply['results'], array_column($statements, 0));
     }
@@ -235,42 +246,31 @@ final class Executor
      */
     public function cursorOpen(string $sql, array $args = [], ?ExecuteOptions $options = null): array
     {
-        $request = $this->statement($sql, $args, $options);
-        $reply = $this->channel->statement('CursorOpen', $request, $options, $sql, $args);
-        $this->cursors[(string) $reply['cursor_id']] = $this->channel->generation();
+        if ($options !== null && $this->scope->hasSettings($options->settings)) {
+            // A cursor takes none of its own inside a transaction.
+            $options = new ExecuteOptions($options->timeoutMs, [], $options->types);
+        }
 
-        return $reply;
+        return $this->cursors->open($this->statement($sql, $args, $options), $options, $sql, $args);
     }
 
     /**
-     * Fetches the next rows of a cursor.
+     * Fetches the next rows of a cursor. It is closed when there are no more, and by any failure.
      *
      * @param int $count rows at most
+     * @param ExecuteOptions|null $options of which only the timeout counts
      * @return array<string, mixed> `rows` as lists, `done`
      * @throws PgpoolException
      */
-    public function cursorFetch(string $cursorId, int $count): array
+    public function cursorFetch(string $cursorId, int $count, ?ExecuteOptions $options = null): array
     {
-        if (($this->cursors[$cursorId] ?? null) !== $this->channel->generation()) {
-            throw new ConnectionLost('the cursor is gone: it was closed, or its connection was', '08006');
-        }
-
-        return $this->channel->call('CursorFetch', ['cursor_id' => $cursorId, 'count' => $count]);
+        return $this->cursors->fetch($cursorId, $count, $options);
     }
 
     /** Closes a cursor; that it is closed already is no failure. */
     public function cursorClose(string $cursorId): void
     {
-        $generation = $this->cursors[$cursorId] ?? null;
-        unset($this->cursors[$cursorId]);
-        if ($generation !== $this->channel->generation()) {
-            return;
-        }
-        try {
-            $this->channel->call('CursorClose', ['cursor_id' => $cursorId]);
-        } catch (PgpoolException) {
-            // Ended with its transaction or connection, or about to.
-        }
+        $this->cursors->close($cursorId);
     }
 
     /**
@@ -333,7 +333,7 @@ final class Executor
         if ($options->idleTimeoutMs !== null || $options->maxLifetimeMs !== null) {
             throw new InvalidArgument('a transaction inside a session has the timeouts of the session', '22023');
         }
-        $this->control($options->toSql());
+        $this->execute($options->toSql());
         $this->scope->push();
         try {
             foreach ($options->settings as $name => $value) {
@@ -349,32 +349,34 @@ final class Executor
     private function endTransaction(string $method, string $sql): void
     {
         if ($this->scope->inSession()) {
-            $this->control($sql);
+            $this->execute($sql);
         } else {
-            $this->channel->call($method, $this->target());
+            $this->channel->call($method, $this->scope->toRequest());
         }
     }
 
-    /** Both statements in one round trip: without the second, the savepoint would stay below the next. */
+    /**
+     * Both statements in one round trip: without the second, the savepoint would stay below the next.
+     * If that fails, nothing but the end of the whole transaction can undo the statements in question.
+     */
     private function rollbackToSavepoint(): void
     {
         $name = $this->savepoint(-1);
+        $sql = "ROLLBACK TO SAVEPOINT {$name}; RELEASE SAVEPOINT {$name}";
+        $done = $this->isLost();
         try {
-            $this->execute(
-                "ROLLBACK TO SAVEPOINT {$name}; RELEASE SAVEPOINT {$name}",
-                [],
-                new ExecuteOptions(simple: true),
-            );
-        } catch (TransactionEnded | ConnectionLost | OutcomeUnknown $error) {
-            // The whole transaction is rolled back, which its next use has to say.
-            $this->scope->lose($error->getMessage());
+            if (!$done) {
+                $this->execute($sql, [], new ExecuteOptions(simple: true));
+                $done = true;
+            }
+        } catch (TransactionEnded | ConnectionLost | OutcomeUnknown) {
+            // It is rolled back as a whole, which its next use has to say.
+        } finally {
+            if (!$done) {
+                $this->scope->lose('a savepoint could not be rolled back to');
+            }
+            $this->scope->pop();
         }
-        $this->scope->pop();
-    }
-
-    private function control(string $sql): void
-    {
-        $this->execute($sql);
     }
 
     private function savepoint(int $offset = 0): string

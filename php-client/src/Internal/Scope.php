@@ -28,18 +28,36 @@ final class Scope
     private int $depth = 0;
     private int $generation = 0;
     private ?string $lost = null;
+    /** @var array<string, string|int|float|bool> */
+    private array $settings = [];
 
-    /** @param int $generation the transport's, after it was opened */
-    public function openTransaction(string $id, int $generation): void
+    /**
+     * @param int $generation the transport's, after it was opened
+     * @param array<string, string|int|float|bool> $settings in force for all of it
+     */
+    public function openTransaction(string $id, int $generation, array $settings): void
     {
-        $this->open(self::TRANSACTION, $id, $generation);
+        $this->open(self::TRANSACTION, $id, $generation, $settings);
         $this->depth = 1;
     }
 
-    /** @param int $generation the transport's, after it was opened */
-    public function openSession(string $id, int $generation): void
+    /**
+     * @param int $generation the transport's, after it was opened
+     * @param array<string, string|int|float|bool> $settings in force for all of it
+     */
+    public function openSession(string $id, int $generation, array $settings): void
     {
-        $this->open(self::SESSION, $id, $generation);
+        $this->open(self::SESSION, $id, $generation, $settings);
+    }
+
+    /**
+     * Whether these settings were in force from the beginning.
+     *
+     * @param array<string, string|int|float|bool> $settings
+     */
+    public function hasSettings(array $settings): bool
+    {
+        return $this->field !== null && array_diff_assoc($settings, $this->settings) === [];
     }
 
     public function isOpen(): bool
@@ -135,12 +153,14 @@ final class Scope
         return $this->field === null ? [] : [$this->field => $this->id];
     }
 
-    private function open(string $field, string $id, int $generation): void
+    /** @param array<string, string|int|float|bool> $settings */
+    private function open(string $field, string $id, int $generation, array $settings): void
     {
         $this->field = $field;
         $this->id = $id;
         $this->depth = 0;
         $this->generation = $generation;
+        $this->settings = $settings;
         $this->lost = null;
     }
 }

@@ -69,8 +69,8 @@ final class StreamConnection
             // The server executes nothing before it has the whole frame.
             throw new ConnectionLost('the connection to the pool was lost while the request was sent', '08006');
         }
-        $bytes = fread($this->stream, self::READ_SIZE);
-        while (strlen((string) $bytes) < Frame::HEADER) {
+        $bytes = $this->read(self::READ_SIZE, $timeout);
+        while (strlen($bytes) < Frame::HEADER) {
             $bytes .= $this->read(self::READ_SIZE, $timeout);
         }
         $frame = Frame::parse($bytes);
