@@ -7,13 +7,13 @@ namespace RrPgpool\Pdo;
 use PDO;
 use PDOException;
 use PDOStatement;
+use RrPgpool\Exception\PgpoolException;
 use RrPgpool\Internal\Executor;
 use RrPgpool\IsolationLevel;
 use RrPgpool\Pdo\Internal\ErrorState;
 use RrPgpool\Pdo\Internal\FetchMode;
 use RrPgpool\Pdo\Internal\Link;
 use RrPgpool\Pdo\Internal\Quoting;
-use RrPgpool\Pdo\Internal\ResultSet;
 use RrPgpool\QueryObserver;
 use RrPgpool\Transport;
 use RrPgpool\Transport\StreamTransport;
@@ -90,7 +90,11 @@ class PgpoolPdo extends PDO
         if (is_string($settings)) {
             throw new ValueError('PgpoolPdo::connect() takes settings, not a password: the pool logs in');
         }
-        $transport = new StreamTransport($address === '' ? null : $address);
+        try {
+            $transport = new StreamTransport($address === '' ? null : $address);
+        } catch (PgpoolException $error) {
+            throw PgpoolPdoException::from($error);
+        }
 
         return new static($transport, $database ?? 'primary', $settings ?? [], $options ?? []);
     }

@@ -27,6 +27,10 @@ final class PgpoolPdoException extends PDOException
     /** What frameworks take for a reason to run the statement again. */
     private const RETRIED = '/connection|broken pipe|reset by peer|query_wait_timeout|0800/i';
 
+    /** What the pool's words for a remedy are called here. */
+    private const REMEDY = 'with PDO that is beginTransaction(), or PgpoolPdo::openSession(); '
+        . 'what SET would do for good, the settings of PgpoolPdo do';
+
     private function __construct(
         string $sqlstate,
         ?int $driverCode,
@@ -78,7 +82,7 @@ final class PgpoolPdoException extends PDOException
         $lines = [
             '' => $sql === null || $position === null ? '' : ErrorPosition::show($sql, $position),
             'DETAIL:  ' => $error->detail() ?? '',
-            'HINT:  ' => $error->hint() ?? '',
+            'HINT:  ' => $error->hint() ?? self::remedy($error->getMessage()),
         ];
         $text = '';
         foreach ($lines as $title => $line) {
@@ -86,5 +90,10 @@ final class PgpoolPdoException extends PDOException
         }
 
         return $text;
+    }
+
+    private static function remedy(string $message): string
+    {
+        return preg_match('/TransactionBegin|SessionBegin/', $message) === 1 ? self::REMEDY : '';
     }
 }

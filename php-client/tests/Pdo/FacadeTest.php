@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace RrPgpool\Tests\Pdo;
 
 use PDO;
+use PDOException;
 use RrPgpool\Exception\UniqueViolation;
 use RrPgpool\IsolationLevel;
 use RrPgpool\Pdo\PgpoolPdo;
@@ -57,7 +58,7 @@ final class FacadeTest extends FacadeTestCase
     public function testStatementsThatNeedASession(): void
     {
         $pdo = $this->facade();
-        $this->assertFails('0A000', 'SET', static fn () => $pdo->exec("SET TimeZone = 'Asia/Tokyo'"));
+        $this->assertFails('0A000', 'openSession()', static fn () => $pdo->exec("SET TimeZone = 'Asia/Tokyo'"));
         $this->assertFails('55000', 'openSession()', static fn () => $pdo->lastInsertId());
 
         $pdo->openSession();
@@ -171,6 +172,42 @@ final class FacadeTest extends FacadeTestCase
         }
         $this->expectException(ValueError::class);
         PgpoolPdo::connect(Servers::address(), 'app', 'secret');
+    }
+
+    public function testWithoutAPool(): void
+    {
+        $this->assertFails('22023', 'nowhere', static fn () => PgpoolPdo::connect('nowhere'));
+        $nobody = PgpoolPdo::connect('unix:///nonexistent/pgpool.sock');
+        $this->assertFails('08001', 'server closed the connection unexpectedly', static fn () => $nobody->exec('x'));
+        $this->assertFails('08001', 'pgpool.sock', static fn () => $nobody->beginTransaction());
+        self::assertFalse($nobody->inTransaction());
+    }
+
+    public function testAForkedChildLeavesTheTransactionAlone(): void
+    {
+        if (!function_exists('pcntl_fork')) {
+            self::markTestSkipped('ext-pcntl is missing');
+        }
+        $pdo = $this->facade();
+        $pdo->beginTransaction();
+        $pdo->exec('CREATE TEMPORARY TABLE of_the_parent (a int) ON COMMIT DROP');
+        $child = pcntl_fork();
+        if ($child === 0) {
+            try {
+                $pdo->exec('SELECT 1');
+                $state = 'none';
+            } catch (PDOException $error) {
+                $state = $error->getCode();
+            }
+            $pdo->rollBack();
+            $alone = $pdo->query('SELECT 1')->fetchColumn() === 1;
+            // No exit(): that would run what PHPUnit and the parent's servers have for the end.
+            posix_kill(getmypid(), $state === '25000' && $alone ? SIGUSR1 : SIGKILL);
+        }
+        pcntl_waitpid($child, $status);
+        self::assertSame(SIGUSR1, pcntl_wtermsig($status));
+        self::assertSame(0, $pdo->query('SELECT count(*) FROM of_the_parent')->fetchColumn());
+        $pdo->commit();
     }
 
     public function testWarnings(): void

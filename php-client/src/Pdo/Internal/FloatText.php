@@ -20,6 +20,14 @@ final class FloatText
         if (!is_finite($value)) {
             return is_nan($value) ? 'NaN' : ($value > 0 ? 'Infinity' : '-Infinity');
         }
+        $size = abs($value);
+        if ($size >= 0.0001 && $size < 10 ** $digits) {
+            // Nearly all numbers, and in this range PostgreSQL writes none with an exponent.
+            $text = self::shortest($value);
+            if (!str_contains($text, 'e')) {
+                return str_ends_with($text, '.0') ? substr($text, 0, -2) : $text;
+            }
+        }
         [$sign, $significant, $exponent] = self::parts($value);
         if ($exponent >= $digits || $exponent < -4) {
             $fraction = substr($significant, 1);

@@ -71,7 +71,6 @@ final class Weakly
     {
         $constructor = (new ReflectionClass($object))->getConstructor();
         if ($constructor !== null) {
-            $constructor->setAccessible(true);
             $constructor->invokeArgs($object, array_values($arguments));
         }
     }
