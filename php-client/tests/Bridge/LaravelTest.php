@@ -17,7 +17,6 @@ use RrPgpool\Pdo\PgpoolPdo;
 use RrPgpool\Tests\Pdo\FacadeTestCase;
 use RrPgpool\Tests\Servers;
 use RuntimeException;
-use Throwable;
 
 /**
  * Laravel's database layer on the driver `pgpool`, and beside it on its own driver.
