@@ -1,0 +1,64 @@
+<?php
+
+declare(strict_types=1);
+
+namespace RrPgpool\Tests\Integration;
+
+use PHPUnit\Framework\TestCase;
+use RrPgpool\Client;
+use RrPgpool\Tests\Servers;
+use RrPgpool\Transport\StreamTransport;
+use Throwable;
+
+/**
+ * A client of the server under test, with a transport of its own for each test.
+ */
+abstract class ClientTestCase extends TestCase
+{
+    protected StreamTransport $transport;
+    protected Client $client;
+
+    protected function setUp(): void
+    {
+        $this->transport = new StreamTransport(Servers::address());
+        $this->client = new Client($this->transport);
+    }
+
+    protected function tearDown(): void
+    {
+        $this->client->reset();
+        $this->transport->close();
+    }
+
+    /** Another client, with a connection of its own. */
+    protected function another(): Client
+    {
+        return Client::create(Servers::address());
+    }
+
+    /** Makes a table that no other test uses; it goes with the throw-away server. */
+    protected function table(string $columns = 'id int PRIMARY KEY, name text'): string
+    {
+        $table = 'client_' . bin2hex(random_bytes(6));
+        $this->client->execute("CREATE TABLE {$table} ({$columns})");
+
+        return $table;
+    }
+
+    /**
+     * @template T of Throwable
+     * @param class-string<T> $class
+     * @return T
+     */
+    protected function failure(string $class, callable $work): Throwable
+    {
+        try {
+            $work();
+        } catch (Throwable $error) {
+            self::assertSame($class, $error::class, $error->getMessage());
+
+            return $error;
+        }
+        self::fail("no {$class}");
+    }
+}
