@@ -177,7 +177,7 @@ final class FacadeTest extends FacadeTestCase
     public function testWithoutAPool(): void
     {
         $this->assertFails('22023', 'nowhere', static fn () => PgpoolPdo::connect('nowhere'));
-        $nobody = PgpoolPdo::connect('unix:///nonexistent/pgpool.sock');
+        $nobody = new PgpoolPdo(new StreamTransport('unix:///nonexistent/pgpool.sock', 0.1));
         $this->assertFails('08001', 'server closed the connection unexpectedly', static fn () => $nobody->exec('x'));
         $this->assertFails('08001', 'pgpool.sock', static fn () => $nobody->beginTransaction());
         self::assertFalse($nobody->inTransaction());
