@@ -1,9 +1,11 @@
 //! How a body is read and written. Which codec a frame uses is decided by its flags; what the
 //! documents mean is not known here.
 
+mod gob;
 mod limited;
 mod map_writer;
 mod read;
+pub mod shape;
 
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +26,9 @@ pub enum Codec {
     MsgPack,
     /// JSON text under goridge's raw flag, for callers that encode by themselves.
     Raw,
+    /// Go's gob. Replies are written as JSON and converted when they are complete
+    /// ([`Codec::convert`]), because gob wants to know all types beforehand.
+    Gob,
 }
 
 impl Codec {
@@ -32,14 +37,14 @@ impl Codec {
     ///
     /// # Errors
     /// [`RequestError::UnknownDecoder`] without a codec flag, [`RequestError::UnsupportedCodec`]
-    /// when Protobuf or gob wins.
+    /// when Protobuf wins.
     pub fn from_flags(flags: Flags) -> Result<Self, RequestError> {
         match flags.codec() {
             Flags::JSON => Ok(Self::Json),
             Flags::MSGPACK => Ok(Self::MsgPack),
             Flags::RAW => Ok(Self::Raw),
             Flags::PROTO => Err(RequestError::UnsupportedCodec("Protobuf")),
-            Flags::GOB => Err(RequestError::UnsupportedCodec("gob")),
+            Flags::GOB => Ok(Self::Gob),
             _ => Err(RequestError::UnknownDecoder),
         }
     }
@@ -51,6 +56,7 @@ impl Codec {
             Self::Json => Flags::JSON,
             Self::MsgPack => Flags::MSGPACK,
             Self::Raw => Flags::RAW,
+            Self::Gob => Flags::GOB,
         }
     }
 
@@ -61,6 +67,7 @@ impl Codec {
             Self::Json => "json",
             Self::MsgPack => "msgpack",
             Self::Raw => "raw",
+            Self::Gob => "gob",
         }
     }
 
@@ -77,8 +84,30 @@ impl Codec {
         let read = match self {
             Self::Json | Self::Raw => read::json(body),
             Self::MsgPack => read::msgpack(body),
+            Self::Gob => gob::to_json(body)
+                .and_then(|value| T::deserialize(value).map_err(|error| error.to_string())),
         };
         read.map_err(|reason| RequestError::Body { codec: self.name(), reason })
+    }
+
+    /// Whether a document that was written has to be converted before it is sent.
+    #[must_use]
+    pub const fn converts(self) -> bool {
+        matches!(self, Self::Gob)
+    }
+
+    /// Converts a document that was written as JSON into one of this codec.
+    ///
+    /// # Errors
+    /// It is no JSON.
+    pub fn convert(
+        self,
+        document: &[u8],
+        shape: &'static shape::StructShape,
+    ) -> Result<Vec<u8>, WriteError> {
+        let value = serde_json::from_slice(document);
+        let value = value.map_err(|error| WriteError::Value(error.to_string()))?;
+        Ok(gob::from_json(&value, shape))
     }
 
     /// Appends a whole value to `out`, whose length must stay within `limit`.
@@ -102,7 +131,7 @@ impl Codec {
         value: &T,
     ) -> Result<(), String> {
         match self {
-            Self::Json | Self::Raw => value
+            Self::Json | Self::Raw | Self::Gob => value
                 .serialize(&mut serde_json::Serializer::new(writer))
                 .map_err(|error| error.to_string()),
             Self::MsgPack => value

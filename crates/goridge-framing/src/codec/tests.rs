@@ -54,11 +54,9 @@ fn flags_choose_the_codec() {
     assert_eq!(Codec::from_flags(Flags::GOB | Flags::MSGPACK), Ok(Codec::MsgPack));
     let none = Codec::from_flags(Flags::EMPTY).unwrap_err();
     assert_eq!(none.to_string(), "unknown decoder used in frame");
-    for (flags, name) in [(Flags::PROTO | Flags::JSON, "Protobuf"), (Flags::GOB, "gob")] {
-        let text = Codec::from_flags(flags).unwrap_err().to_string();
-        assert!(text.contains(name) && text.contains("JSON, MsgPack"), "{text}");
-    }
-    for codec in [Codec::Json, Codec::MsgPack, Codec::Raw] {
+    let text = Codec::from_flags(Flags::PROTO | Flags::JSON).unwrap_err().to_string();
+    assert!(text.contains("Protobuf") && text.contains("JSON, MsgPack"), "{text}");
+    for codec in [Codec::Json, Codec::MsgPack, Codec::Raw, Codec::Gob] {
         assert_eq!(Codec::from_flags(codec.flag() | Flags::ERROR), Ok(codec));
     }
 }

@@ -7,6 +7,7 @@ use super::forward::ForwardError;
 use super::methods;
 use super::reply::Reply;
 use super::service::{Context, Service};
+use super::shapes;
 
 /// The only service name. Case matters, as in Go's net/rpc.
 const SERVICE: &str = "pgpool";
@@ -42,7 +43,8 @@ async fn call(context: &Context<'_>, frame: &RpcFrame, out: &mut Vec<u8>) -> Res
         };
     }
     let codec = Codec::from_flags(frame.flags)?;
-    let reply = Reply::begin(out, codec, frame, context.service.options.max_frame_size);
+    let shape = shapes::reply(name.method());
+    let reply = Reply::begin(out, codec, frame, context.service.options.max_frame_size, shape);
     let body = &frame.body;
     match name.method() {
         "Execute" => methods::execute(context, codec.decode(body)?, reply).await,

@@ -14,6 +14,7 @@ mod methods;
 mod reply;
 mod result;
 mod service;
+mod shapes;
 
 pub use connection::serve_client;
 pub use service::{FEATURES, Service, ServiceOptions};

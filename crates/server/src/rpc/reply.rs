@@ -2,6 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
+use goridge_framing::codec::shape::StructShape;
 use goridge_framing::{Codec, ReplyFrame, RpcFrame};
 use pool_manager::SqlState;
 
@@ -16,6 +17,7 @@ const TAIL_ROOM: usize = 4 * 1024;
 pub(super) struct Reply<'a> {
     out: &'a mut Vec<u8>,
     frame: ReplyFrame,
+    shape: &'static StructShape,
     document: Document,
 }
 
@@ -39,12 +41,13 @@ impl<'a> Reply<'a> {
         codec: Codec,
         request: &RpcFrame,
         max_frame_size: usize,
+        shape: &'static StructShape,
     ) -> Self {
         let frame = ReplyFrame::begin(out, codec.flag(), request.seq, request.method_bytes());
         let room = frame.out_limit(max_frame_size);
         let tail = TAIL_ROOM.min(max_frame_size / 4);
         let document = Document::begin(std::mem::take(out), codec, room, tail, max_frame_size);
-        Self { out, frame, document }
+        Self { out, frame, shape, document }
     }
 
     /// Ends the reply with the request's id.
@@ -58,11 +61,32 @@ impl<'a> Reply<'a> {
         if let Some(id) = request_id {
             self.field("request_id", id);
         }
-        let max_frame_size = self.max_frame_size();
+        let (codec, max_frame_size) = (self.codec(), self.max_frame_size());
         *self.out = self.document.end();
+        if codec.converts() {
+            let room = self.frame.out_limit(max_frame_size);
+            let written = self.out.len().saturating_sub(self.frame.body_len(self.out));
+            let document = self.out.split_off(written);
+            let room = room.saturating_sub(written);
+            self.out.extend_from_slice(&converted(codec, &document, self.shape, room));
+        }
         let finished = self.frame.finish(self.out, max_frame_size);
         debug_assert!(finished.is_ok(), "{finished:?}");
     }
+}
+
+/// The document in a codec that is not written directly, or an excuse of the same shape.
+fn converted(codec: Codec, document: &[u8], shape: &'static StructShape, room: usize) -> Vec<u8> {
+    let reason = match codec.convert(document, shape) {
+        Ok(body) if body.len() <= room => return body,
+        Ok(body) => format!("it takes {} bytes, and {room} are left", body.len()),
+        Err(error) => error.to_string(),
+    };
+    let excuse = serde_json::json!({
+        "error": format!("the reply cannot be encoded: {reason}"),
+        "sqlstate": SqlState::PROGRAM_LIMIT_EXCEEDED.as_str(),
+    });
+    codec.convert(excuse.to_string().as_bytes(), shape).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -71,6 +95,7 @@ mod tests {
     use goridge_framing::{RpcDecoder, encode_request};
 
     use super::*;
+    use crate::rpc::shapes;
 
     #[test]
     fn a_reply_of_any_length_around_the_limit_is_a_whole_document() {
@@ -81,7 +106,8 @@ mod tests {
         let request = decoder.decode(&mut BytesMut::from(&request[..])).unwrap().unwrap();
         for length in LIMIT - 200..LIMIT {
             let mut out = Vec::new();
-            let mut reply = Reply::begin(&mut out, Codec::Json, &request, LIMIT);
+            let mut reply =
+                Reply::begin(&mut out, Codec::Json, &request, LIMIT, shapes::reply("Version"));
             reply.field("a", &1);
             reply.finish(Some(&"x".repeat(length)));
             assert!(out.len() <= LIMIT);

@@ -10,10 +10,11 @@ use crate::config::ListenAddress;
 
 /// What this server can do beyond the Go plugin's API, as `pgpool.Version` lists it. A client may
 /// rely on a name that it finds here.
-pub const FEATURES: [&str; 12] = [
+pub const FEATURES: [&str; 13] = [
     "batch",
     "cursors",
     "forward",
+    "gob",
     "json",
     "msgpack",
     "raw",

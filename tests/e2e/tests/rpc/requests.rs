@@ -224,3 +224,22 @@ async fn binary_goes_and_comes_in_both_codecs() {
     let reply = ok(client.call_msgpack("Execute", request).await);
     assert_eq!(reply["rows"], json!([{"b": {"$bytea": "AP8AeA=="}, "n": 4}]));
 }
+
+#[tokio::test]
+async fn an_empty_name_of_a_database_is_none() {
+    // As Go programs send it: their field has no `omitempty`.
+    let setup = Setup::new().await;
+    let mut client = setup.client().await;
+    for (method, request) in [
+        ("Execute", json!({"database": "", "query": "SELECT 1"})),
+        ("ExecuteBatch", json!({"database": "", "statements": [{"query": "SELECT 1"}]})),
+        ("CursorOpen", json!({"database": "", "query": "SELECT 1"})),
+        ("TransactionBegin", json!({"database": "", "tx_id": "t"})),
+        ("Execute", json!({"database": "", "tx_id": "t", "query": "SELECT 1"})),
+        ("SessionBegin", json!({"database": ""})),
+        ("PoolStats", json!({"database": ""})),
+        ("HealthCheck", json!({"database": ""})),
+    ] {
+        ok(client.call(method, request).await);
+    }
+}

@@ -112,13 +112,15 @@ async fn open(
     let place = place(request.tx_id.as_deref(), request.session_id.as_deref())?;
     let (id, columns) = match place {
         Some((kind, name)) => {
-            if let Some(database) = request.database.as_deref() {
+            if let Some(database) = request::database(request.database.as_deref()) {
                 service.held.check_database(kind, name, database)?;
             }
             service.held.open_cursor_in(kind, name, &statement).await?
         }
         None => {
-            let pool = service.registry.get_pool(request.database.as_deref().unwrap_or(PRIMARY))?;
+            let pool = service
+                .registry
+                .get_pool(request::database(request.database.as_deref()).unwrap_or(PRIMARY))?;
             let (idle, lifetime) = (request.idle_timeout, request.max_lifetime);
             let limits = request::held_limits(service.options.held, idle, lifetime)?;
             service.held.open_cursor(pool, context.owner, &statement, limits).await?

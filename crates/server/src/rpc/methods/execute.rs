@@ -89,13 +89,13 @@ async fn run(
     let result = match place {
         Some((kind, name)) => {
             let held = &context.service.held;
-            if let Some(database) = request.database.as_deref() {
+            if let Some(database) = request::database(request.database.as_deref()) {
                 held.check_database(kind, name, database)?;
             }
             held.execute(kind, name, &statement, &mut rows).await
         }
         None => {
-            let database = request.database.as_deref().unwrap_or(PRIMARY);
+            let database = request::database(request.database.as_deref()).unwrap_or(PRIMARY);
             let pool = context.service.registry.get_pool(database)?;
             pool.execute(&statement, &mut rows).await
         }

@@ -129,13 +129,13 @@ async fn run(
     let end = match place {
         Some((kind, name)) => {
             let held = &context.service.held;
-            if let Some(database) = request.database.as_deref() {
+            if let Some(database) = request::database(request.database.as_deref()) {
                 held.check_database(kind, name, database)?;
             }
             held.execute_batch(kind, name, &batch, &mut results).await?
         }
         None => {
-            let database = request.database.as_deref().unwrap_or(PRIMARY);
+            let database = request::database(request.database.as_deref()).unwrap_or(PRIMARY);
             let pool = context.service.registry.get_pool(database)?;
             pool.execute_batch(&batch, &mut results).await?
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use futures_util::future::join_all;
 use pool_manager::PRIMARY;
 
+use super::request;
 use crate::rpc::reply::Reply;
 use crate::rpc::service::Context;
 
@@ -23,7 +24,7 @@ pub(in crate::rpc) async fn health_check(
     request: HealthCheckRequest,
     mut reply: Reply<'_>,
 ) {
-    let database = request.database.as_deref().unwrap_or(PRIMARY);
+    let database = request::database(request.database.as_deref()).unwrap_or(PRIMARY);
     match context.service.registry.select(database) {
         Ok(pools) => {
             let checks =

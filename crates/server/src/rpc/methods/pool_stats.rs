@@ -6,6 +6,7 @@ use std::time::Duration;
 use pool_manager::{Error, PRIMARY, PoolStats, SqlState};
 use serde::Serialize;
 
+use super::request;
 use crate::rpc::reply::Reply;
 use crate::rpc::service::Context;
 use crate::time::rfc3339;
@@ -97,7 +98,7 @@ pub(in crate::rpc) fn pool_stats(
     request: &PoolStatsRequest,
     mut reply: Reply<'_>,
 ) {
-    match collect(context, request.database.as_deref().unwrap_or(PRIMARY)) {
+    match collect(context, request::database(request.database.as_deref()).unwrap_or(PRIMARY)) {
         Ok(stats) => reply.field("stats", &stats),
         Err(error) => reply.field("stats", &BTreeMap::<&str, ()>::new()).error(&error),
     };

@@ -103,6 +103,11 @@ pub(super) fn required<'a>(name: &str, value: Option<&'a str>) -> Result<&'a str
     })
 }
 
+/// The database that is named, if one is: Go programs send an empty name for none.
+pub(super) fn database(name: Option<&str>) -> Option<&str> {
+    name.filter(|name| !name.is_empty())
+}
+
 /// One of a few words.
 pub(super) fn choice<T: Copy>(
     name: &str,

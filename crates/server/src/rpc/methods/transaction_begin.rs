@@ -55,7 +55,9 @@ async fn begin(context: &Context<'_>, request: TransactionBeginRequest) -> Resul
     };
     let limits =
         request::held_limits(service.options.held, request.idle_timeout, request.max_lifetime)?;
-    let pool = service.registry.get_pool(request.database.as_deref().unwrap_or(PRIMARY))?;
+    let pool = service
+        .registry
+        .get_pool(request::database(request.database.as_deref()).unwrap_or(PRIMARY))?;
     let name = request.tx_id.as_deref().filter(|name| !name.is_empty());
     service.held.begin_transaction(pool, context.owner, name, &options, limits).await
 }
