@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 CARGO ?= cargo
-PHP_SOURCES := examples scripts tests/php
+PHP_SOURCES := examples scripts tests/php tests/roadrunner php-client
 
 .PHONY: help
 help: ## List the targets
@@ -15,13 +15,14 @@ demo: ## Install what is missing, build, and show SQL from PHP through a throw-a
 	@sh scripts/demo.sh
 
 .PHONY: test
-test: ## Install what tests need and run everything: formatting, lints, Rust, PHP and client tests
+test: ## Install what tests need and run everything: lints, Rust, PHP, client and RoadRunner tests
 	@sh scripts/check-rust.sh tools
 	@sh scripts/install-deps.sh compiler postgres php-test clients
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test-rust
 	@$(MAKE) --no-print-directory test-php
 	@$(MAKE) --no-print-directory test-clients
+	@$(MAKE) --no-print-directory test-roadrunner
 
 .PHONY: test-rust
 test-rust: ## Run the Rust tests only
@@ -34,6 +35,14 @@ test-php: ## Run the PHP tests only, over TCP and over a Unix socket
 .PHONY: test-clients
 test-clients: ## Run the tests with psql, pgbench, pg_dump and psycopg only, in each mode of the proxy
 	sh scripts/test-clients.sh
+
+.PHONY: test-roadrunner
+test-roadrunner: ## Run the tests under RoadRunner only; they need Go 1.26.4 or newer
+	bash scripts/test-roadrunner.sh
+
+.PHONY: test-frameworks
+test-frameworks: ## Run the PHP package's bridges with the Laravel and Doctrine in VENDOR=dir
+	sh scripts/test-frameworks.sh "$(VENDOR)"
 
 .PHONY: test-differential
 test-differential: ## Hold CASES (default 5000) random conversations with PostgreSQL and through the proxy

@@ -43,6 +43,12 @@ missing() {
             has_php_module pdo_pgsql || echo php-pgsql
             has_php_module msgpack || echo php-msgpack
             has "${PHPUNIT:-phpunit}" || echo phpunit
+            if has apt-get; then
+                # Elsewhere the tests of the bridges want VENDOR=dir, and say so.
+                has phpcs || echo php-codesniffer
+                [ -d /usr/share/php/Illuminate/Database ] || echo php-illuminate-database
+                [ -d /usr/share/php/Doctrine/DBAL ] || echo php-doctrine-dbal
+            fi
             ;;
         clients)
             for program in psql pgbench pg_dump; do
