@@ -52,7 +52,7 @@ final class Result implements IteratorAggregate, Countable
     /** @return list<array<string, mixed>> */
     public function fetchAll(): array
     {
-        return array_map($this->reader()->assoc(...), $this->rows());
+        return $this->reader()->assocAll($this->rows());
     }
 
     /**

@@ -12,6 +12,12 @@ use RrPgpool\Exception\InvalidArgument;
 use stdClass;
 use Stringable;
 
+use function array_is_list;
+use function is_bool;
+use function is_int;
+use function is_string;
+use function preg_match;
+
 /**
  * From PHP values to what the RPC API takes.
  *

@@ -6,6 +6,10 @@ namespace RrPgpool\Internal;
 
 use RrPgpool\Exception\OutcomeUnknown;
 
+use function crc32;
+use function pack;
+use function strlen;
+
 /**
  * goridge's frame, version 1 with two options (sequence id and method length), all little-endian:
  *
@@ -37,9 +41,21 @@ final class Frame
     /** The bytes of a request. */
     public static function request(string $method, string $body, int $seq): string
     {
-        $start = pack('CCV', self::FIRST_BYTE, self::JSON, strlen($method) + strlen($body));
+        $content = $method . $body;
 
-        return $start . pack('VvVV', crc32($start), 0, $seq, strlen($method)) . $method . $body;
+        return self::header(strlen($content), $seq, strlen($method)) . $content;
+    }
+
+    /**
+     * The header of a JSON frame.
+     *
+     * @param int $length bytes of method and body
+     */
+    public static function header(int $length, int $seq, int $methodLength): string
+    {
+        $start = pack('CCV', self::FIRST_BYTE, self::JSON, $length);
+
+        return $start . pack('VvVV', crc32($start), 0, $seq, $methodLength);
     }
 
     /**

@@ -6,6 +6,9 @@ namespace RrPgpool\Internal;
 
 use RrPgpool\Column;
 
+use function array_column;
+use function array_combine;
+
 /**
  * Turns the rows of a reply into PHP values: bytea, which JSON has to carry as `\x…`, into plain
  * binary strings.
@@ -25,14 +28,12 @@ final class RowReader
     /** @param list<array{name: string, type: string, oid: int}> $columns */
     public function __construct(private readonly array $columns)
     {
-        $names = [];
-        foreach ($columns as $index => ['name' => $name, 'oid' => $oid]) {
-            $names[] = $name;
-            if ($oid === self::BYTEA || $oid === self::BYTEA_ARRAY) {
+        $this->names = array_column($columns, 'name');
+        foreach ($columns as $index => $column) {
+            if ($column['oid'] === self::BYTEA || $column['oid'] === self::BYTEA_ARRAY) {
                 $this->binary[] = $index;
             }
         }
-        $this->names = $names;
     }
 
     /** @return list<Column> */
@@ -67,7 +68,22 @@ final class RowReader
      */
     public function assoc(array $row): array
     {
-        return array_combine($this->names, $this->values($row));
+        return array_combine($this->names, $this->binary === [] ? $row : $this->values($row));
+    }
+
+    /**
+     * The rows as maps.
+     *
+     * @param list<list<mixed>> $rows
+     * @return list<array<string, mixed>>
+     */
+    public function assocAll(array $rows): array
+    {
+        foreach ($rows as $number => $row) {
+            $rows[$number] = array_combine($this->names, $this->binary === [] ? $row : $this->values($row));
+        }
+
+        return $rows;
     }
 
     /**

@@ -7,6 +7,15 @@ namespace RrPgpool\Internal;
 use RrPgpool\Exception\ConnectionLost;
 use RrPgpool\Exception\OutcomeUnknown;
 use RrPgpool\Exception\PgpoolException;
+use RrPgpool\Exception\ProtocolException;
+
+use function fread;
+use function fwrite;
+use function hrtime;
+use function is_resource;
+use function strlen;
+use function strncmp;
+use function substr;
 
 /**
  * One socket, and one exchange on it at a time. What went wrong once stays wrong: whoever gets an
@@ -23,10 +32,14 @@ final class StreamConnection
     /** Milliseconds of poll(2) are an int: this many seconds stand for "no limit". */
     private const NO_LIMIT = 2_000_000.0;
 
+    /** Nanoseconds since the last reply in which nobody can have restarted the server. */
+    private const FRESH = 1_000_000;
+
     /** Set from before the first byte of a request until the reply is complete. */
     public bool $busy = false;
 
     private float $timeout = -1.0;
+    private int $usedAt = 0;
 
     /**
      * @param resource $stream
@@ -41,12 +54,15 @@ final class StreamConnection
 
     /**
      * Whether a request may be written. A readable socket is one that the server has closed, or that
-     * holds what nobody asked for.
+     * holds what nobody asked for. It is not looked at right after a reply, which had shown it well.
      */
     public function isUsable(): bool
     {
         if (!is_resource($this->stream)) {
             return false;
+        }
+        if (hrtime(true) - $this->usedAt < self::FRESH) {
+            return true;
         }
         $read = [$this->stream];
         $none = null;
@@ -55,21 +71,52 @@ final class StreamConnection
     }
 
     /**
-     * Writes a frame and reads the reply.
+     * Sends a request and reads the reply.
      *
      * @param float $timeout seconds without a byte, INF for no limit
-     * @return array{Frame, string} the reply's header and its body
+     * @return string|ProtocolException the body, or the error that the server answers with
      * @throws PgpoolException
      */
-    public function exchange(string $request, float $timeout): array
+    public function exchange(string $method, string $body, int $seq, float $timeout): string|ProtocolException
     {
-        $this->setTimeout($timeout);
-        $written = @fwrite($this->stream, $request);
-        if ($written !== strlen($request)) {
+        if ($timeout !== $this->timeout) {
+            $this->setTimeout($timeout);
+        }
+        $request = Frame::request($method, $body, $seq);
+        if (@fwrite($this->stream, $request) !== strlen($request)) {
             // The server executes nothing before it has the whole frame.
             throw new ConnectionLost('the connection to the pool was lost while the request was sent', '08006');
         }
         $bytes = $this->read(self::READ_SIZE, $timeout);
+        $methodLength = strlen($method);
+        // Mostly this is the whole reply, and its header then is known beforehand.
+        $header = Frame::header(strlen($bytes) - Frame::HEADER, $seq, $methodLength);
+        $content = strncmp($bytes, $header, Frame::HEADER) === 0
+            ? substr($bytes, Frame::HEADER + $methodLength)
+            : $this->complete($bytes, $seq, $timeout);
+        $this->usedAt = hrtime(true);
+
+        return $content;
+    }
+
+    /**
+     * Closes this process's descriptor, and nothing more: a shutdown would end the connection for a
+     * parent or child process as well.
+     */
+    public function close(): void
+    {
+        if (is_resource($this->stream)) {
+            fclose($this->stream);
+        }
+    }
+
+    /**
+     * Reads the rest of the reply, and checks what it is.
+     *
+     * @param string $bytes its beginning
+     */
+    private function complete(string $bytes, int $seq, float $timeout): string|ProtocolException
+    {
         while (strlen($bytes) < Frame::HEADER) {
             $bytes .= $this->read(self::READ_SIZE, $timeout);
         }
@@ -86,26 +133,19 @@ final class StreamConnection
         if ($missing < 0) {
             throw Frame::unreadable('there are bytes after the reply');
         }
-
-        return [$frame, substr($bytes, Frame::HEADER + $frame->methodLength)];
-    }
-
-    /**
-     * Closes this process's descriptor, and nothing more: a shutdown would end the connection for a
-     * parent or child process as well.
-     */
-    public function close(): void
-    {
-        if (is_resource($this->stream)) {
-            fclose($this->stream);
+        if ($frame->seq !== $seq) {
+            throw Frame::unreadable("the reply belongs to request {$frame->seq}, not to {$seq}");
         }
+        $body = substr($bytes, Frame::HEADER + $frame->methodLength);
+        if (($frame->flags & Frame::ERROR) !== 0) {
+            return new ProtocolException($body, '08P01');
+        }
+
+        return $frame->flags === Frame::JSON ? $body : throw Frame::unreadable('the reply is not JSON');
     }
 
     private function setTimeout(float $timeout): void
     {
-        if ($timeout === $this->timeout) {
-            return;
-        }
         $seconds = min($timeout, self::NO_LIMIT);
         stream_set_timeout($this->stream, (int) $seconds, (int) (fmod($seconds, 1.0) * 1e6));
         $this->timeout = $timeout;

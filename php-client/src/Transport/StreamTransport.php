@@ -6,12 +6,17 @@ namespace RrPgpool\Transport;
 
 use JsonException;
 use RrPgpool\Exception\InvalidArgument;
-use RrPgpool\Exception\PgpoolException;
+use RrPgpool\Exception\OutcomeUnknown;
 use RrPgpool\Exception\ProtocolException;
 use RrPgpool\Internal\Frame;
 use RrPgpool\Internal\StreamConnection;
 use RrPgpool\Internal\StreamConnector;
 use RrPgpool\Transport;
+
+use function getmypid;
+use function is_array;
+use function json_decode;
+use function json_encode;
 
 /**
  * The built-in transport: JSON over one socket per process, with PHP streams.
@@ -29,7 +34,7 @@ final class StreamTransport implements Transport
 
     private const ENCODE = JSON_THROW_ON_ERROR | JSON_PRESERVE_ZERO_FRACTION | JSON_UNESCAPED_SLASHES
         | JSON_UNESCAPED_UNICODE;
-    private const DECODE = JSON_THROW_ON_ERROR | JSON_BIGINT_AS_STRING;
+    private const DECODE = JSON_BIGINT_AS_STRING;
     /** The server sends documents of up to 512 levels as nested values, inside of rows. */
     private const DEPTH = 1024;
 
@@ -64,23 +69,22 @@ final class StreamTransport implements Transport
     public function call(string $method, array $request, float $timeout): array
     {
         $seq = $this->seq = $this->seq < Frame::MAX_SEQ ? $this->seq + 1 : 1;
-        $id = $this->idPrefix . $seq;
-        $request['request_id'] = $id;
-        $bytes = Frame::request("{$this->service}.{$method}", $this->encode($request), $seq);
+        $id = $request['request_id'] = $this->idPrefix . $seq;
+        $body = $this->encode($request);
         $connection = $this->reserve();
         $complete = false;
         try {
-            [$frame, $body] = $connection->exchange($bytes, $timeout);
-            $reply = $this->reply($frame, $body, $seq, $id);
+            $answer = $connection->exchange("{$this->service}.{$method}", $body, $seq, $timeout);
+            $reply = $answer instanceof ProtocolException ? $answer : $this->decode($answer, $id);
             $complete = true;
         } finally {
-            $this->release($connection, $complete);
-        }
-        if ($reply instanceof PgpoolException) {
-            throw $reply;
+            $connection->busy = false;
+            if (!$complete || $connection->generation !== $this->generation) {
+                $this->giveUp($connection);
+            }
         }
 
-        return $reply;
+        return $reply instanceof ProtocolException ? throw $reply : $reply;
     }
 
     public function generation(): int
@@ -112,26 +116,14 @@ final class StreamTransport implements Transport
     }
 
     /**
-     * Checks that the frame answers this request.
-     *
-     * @return array<string, mixed>|ProtocolException the latter being an answer, too
-     * @throws PgpoolException when it does not
+     * @return array<string, mixed> the reply
+     * @throws OutcomeUnknown when it is none, or that of another request
      */
-    private function reply(Frame $frame, string $body, int $seq, string $id): array|ProtocolException
+    private function decode(string $body, string $id): array
     {
-        if ($frame->seq !== $seq) {
-            throw Frame::unreadable("the reply belongs to request {$frame->seq}, not to {$seq}");
-        }
-        if (($frame->flags & Frame::ERROR) !== 0) {
-            return new ProtocolException($body, '08P01');
-        }
-        if ($frame->flags !== Frame::JSON) {
-            throw Frame::unreadable('the reply is not JSON');
-        }
-        try {
-            $reply = json_decode($body, true, self::DEPTH, self::DECODE);
-        } catch (JsonException $error) {
-            throw Frame::unreadable("the reply is not JSON: {$error->getMessage()}");
+        $reply = json_decode($body, true, self::DEPTH, self::DECODE);
+        if ($reply === null) {
+            throw Frame::unreadable('the reply is not JSON: ' . json_last_error_msg());
         }
         if (!is_array($reply) || ($reply['request_id'] ?? null) !== $id) {
             throw Frame::unreadable('the reply has another request_id');
@@ -170,12 +162,11 @@ final class StreamTransport implements Transport
         return $connection;
     }
 
-    private function release(StreamConnection $connection, bool $complete): void
+    /** After a failure, or the end of the connection's generation while it was in use. */
+    private function giveUp(StreamConnection $connection): void
     {
-        $connection->busy = false;
-        if ($connection->generation !== $this->generation) {
-            $connection->close();
-        } elseif (!$complete) {
+        $connection->close();
+        if ($connection->generation === $this->generation) {
             $this->abandon();
         }
     }

@@ -200,6 +200,7 @@ final class StreamTransportTest extends TestCase
         });
 
         self::assertSame([1, 1], $this->place($transport));
+        usleep(50_000);
         self::assertSame([2, 2], $this->place($transport));
         self::assertSame(2, $transport->generation());
     }
