@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 CARGO ?= cargo
-PHP_SOURCES := examples scripts tests/php tests/roadrunner php-client
+PHP_SOURCES := examples scripts tests/php tests/roadrunner php-client/src php-client/tests
 
 .PHONY: help
 help: ## List the targets
@@ -63,6 +63,10 @@ lint: ## Check formatting and lints, warnings denied; PHP too where phpcs is ins
 .PHONY: fmt
 fmt: ## Format the Rust code
 	$(CARGO) fmt --all
+
+.PHONY: proto
+proto: ## Write the code for proto/pgpool.proto anew, for Rust, Go and PHP; needs protoc
+	sh scripts/generate-proto.sh
 
 .PHONY: bench
 bench: ## Measure beside pgbouncer and PDO, print tables for docs/benchmarks.md (BENCH_QUICK=1: a trial)

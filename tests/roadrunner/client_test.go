@@ -15,6 +15,9 @@ import (
 	goridge "github.com/roadrunner-server/goridge/v3/pkg/rpc"
 	"github.com/roadrunner-server/goridge/v3/pkg/socket"
 	"github.com/vmihailenco/msgpack/v5"
+	"google.golang.org/protobuf/proto"
+
+	"rr-pgpool.test/roadrunner/pgpoolpb"
 )
 
 // The messages of the plugin that rr-pgpool replaces, as a Go program declares them.
@@ -150,7 +153,7 @@ func TestGobIsSpokenWithThePluginsOwnTypes(t *testing.T) {
 	if one["id"] != int64(1) || one["name"] != "one" || one["price"] != "1.5" || one["ok"] != true {
 		t.Errorf("%#v", one)
 	}
-	if one["tags"] != `["a","b c"]` || two["name"] != nil || two["ok"] != nil {
+	if one["tags"] != `{a,"b c"}` || two["name"] != nil || two["ok"] != nil {
 		t.Errorf("%#v %#v", one, two)
 	}
 
@@ -173,6 +176,92 @@ func TestGobIsSpokenWithThePluginsOwnTypes(t *testing.T) {
 	call("HealthCheck", DatabaseRequest{}, &health)
 	if !health.Health["primary"] || len(health.Errors) != 0 {
 		t.Errorf("%+v", health)
+	}
+}
+
+func text(value string) *pgpoolpb.Value {
+	return &pgpoolpb.Value{Kind: &pgpoolpb.Value_Text{Text: value}}
+}
+
+func TestProtobufIsSpoken(t *testing.T) {
+	client := client(t, startPool(t))
+	call := func(method string, request, response proto.Message) {
+		t.Helper()
+		if err := client.Call("pgpool."+method, request, response); err != nil {
+			t.Fatalf("%s: %v", method, err)
+		}
+	}
+	var begun pgpoolpb.TransactionBeginResponse
+	call("TransactionBegin", &pgpoolpb.TransactionBeginRequest{IsolationLevel: "serializable"}, &begun)
+	if begun.TxId == "" || begun.Error != "" {
+		t.Fatal(&begun)
+	}
+	list := &pgpoolpb.List{Items: []*pgpoolpb.Value{text("a"), text("b c")}}
+	var selected pgpoolpb.ExecuteResponse
+	call("Execute", &pgpoolpb.ExecuteRequest{
+		TxId:  &begun.TxId,
+		Query: "SELECT $1::int AS n, $2::text[] AS l, $3::bytea AS b, NULL AS z, 1.5::float8 AS f, true AS t",
+		Args: []*pgpoolpb.Value{
+			{Kind: &pgpoolpb.Value_Int{Int: -7}},
+			{Kind: &pgpoolpb.Value_List{List: list}},
+			{Kind: &pgpoolpb.Value_Binary{Binary: []byte{0, 255}}},
+		},
+	}, &selected)
+	if len(selected.Rows) != 1 || len(selected.Columns) != 6 || selected.Columns[0].Name != "n" {
+		t.Fatal(&selected)
+	}
+	cells := selected.Rows[0].Cells
+	if cells[0].GetInt() != -7 || cells[1].GetText() != `{a,"b c"}` || cells[2].GetText() != `\x00ff` ||
+		!cells[3].GetNull() || cells[4].GetFloat() != 1.5 || !cells[5].GetBool() {
+		t.Error(cells)
+	}
+	var ended pgpoolpb.EndResponse
+	call("TransactionCommit", &pgpoolpb.EndRequest{TxId: begun.TxId}, &ended)
+	if !ended.Success {
+		t.Error(&ended)
+	}
+	call("TransactionCommit", &pgpoolpb.EndRequest{TxId: begun.TxId}, &ended)
+	if ended.Sqlstate != "25000" || ended.Success {
+		t.Error(&ended)
+	}
+	var failed pgpoolpb.ExecuteResponse
+	empty := ""
+	call("Execute", &pgpoolpb.ExecuteRequest{TxId: &empty, Query: "SELECT 1"}, &failed)
+	if failed.Sqlstate != "22023" {
+		t.Error("an empty id that was given is an error", &failed)
+	}
+
+	var batch pgpoolpb.ExecuteBatchResponse
+	call("ExecuteBatch", &pgpoolpb.ExecuteBatchRequest{Statements: []*pgpoolpb.BatchStatement{
+		{Query: "SELECT 1"}, {Query: "SELECT nothing"},
+	}}, &batch)
+	if len(batch.Results) != 2 || batch.Results[0].Rows[0].Cells[0].GetInt() != 1 ||
+		batch.Results[1].Sqlstate != "42703" || batch.Failed != nil {
+		t.Error(&batch)
+	}
+	var opened pgpoolpb.CursorOpenResponse
+	call("CursorOpen", &pgpoolpb.CursorOpenRequest{Query: "SELECT generate_series(1, 3)"}, &opened)
+	var fetched pgpoolpb.CursorFetchResponse
+	call("CursorFetch", &pgpoolpb.CursorFetchRequest{CursorId: opened.CursorId, Count: 2}, &fetched)
+	if len(fetched.Rows) != 2 || fetched.Done {
+		t.Error(&fetched)
+	}
+	call("CursorClose", &pgpoolpb.EndRequest{CursorId: opened.CursorId}, &ended)
+
+	var stats pgpoolpb.PoolStatsResponse
+	call("PoolStats", &pgpoolpb.DatabaseRequest{Database: "*"}, &stats)
+	if stats.Stats["primary"].GetMaxConnections() != 25 {
+		t.Error(&stats)
+	}
+	var health pgpoolpb.HealthCheckResponse
+	call("HealthCheck", &pgpoolpb.DatabaseRequest{}, &health)
+	if !health.Health["primary"] {
+		t.Error(&health)
+	}
+	var version pgpoolpb.VersionResponse
+	call("Version", &pgpoolpb.DatabaseRequest{}, &version)
+	if version.Version == "" || version.Databases["primary"] == "" {
+		t.Error(&version)
 	}
 }
 

@@ -14,6 +14,7 @@ require (
 	github.com/roadrunner-server/service/v5 v5.1.2
 	github.com/roadrunner-server/status/v5 v5.1.9
 	github.com/vmihailenco/msgpack/v5 v5.4.1
+	google.golang.org/protobuf v1.36.12
 )
 
 require (
@@ -87,6 +88,7 @@ require (
 	golang.org/x/sys v0.36.0 // indirect
 	golang.org/x/text v0.29.0 // indirect
 	golang.org/x/tools v0.36.0 // indirect
-	google.golang.org/protobuf v1.36.9 // indirect
 	gopkg.in/natefinch/lumberjack.v2 v2.2.1 // indirect
 )
+
+tool google.golang.org/protobuf/cmd/protoc-gen-go

@@ -63,9 +63,6 @@ pub enum RequestError {
     /// The service has no such method.
     #[error("rpc: can't find method {0}")]
     UnknownMethod(String),
-    /// The codec exists in goridge but not here.
-    #[error("codec {0} is not supported, use JSON, MsgPack, gob or Raw with JSON text")]
-    UnsupportedCodec(&'static str),
     /// Method names are text.
     #[error("method name is not valid UTF-8")]
     MethodNotUtf8,

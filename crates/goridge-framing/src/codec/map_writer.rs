@@ -54,7 +54,7 @@ impl MapWriter {
     /// [`WriteError::LimitExceeded`].
     pub fn begin(out: &mut Vec<u8>, codec: Codec, limit: usize) -> Result<Self, WriteError> {
         let syntax = match codec {
-            Codec::Json | Codec::Raw | Codec::Gob => Syntax::Json,
+            Codec::Json | Codec::Raw | Codec::Gob | Codec::Proto => Syntax::Json,
             Codec::MsgPack => Syntax::MsgPack,
         };
         let count_at = out.len() + 1;

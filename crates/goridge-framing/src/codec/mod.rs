@@ -27,8 +27,11 @@ pub enum Codec {
     /// JSON text under goridge's raw flag, for callers that encode by themselves.
     Raw,
     /// Go's gob. Replies are written as JSON and converted when they are complete
-    /// ([`Codec::convert`]), because gob wants to know all types beforehand.
+    /// ([`gob_from_json`]), because gob wants to know all types beforehand.
     Gob,
+    /// Protobuf. Its messages are the service's business, which converts both ways: requests to
+    /// JSON before they are read here, replies from JSON when they are complete.
+    Proto,
 }
 
 impl Codec {
@@ -36,14 +39,13 @@ impl Codec {
     /// MSGPACK and GOB.
     ///
     /// # Errors
-    /// [`RequestError::UnknownDecoder`] without a codec flag, [`RequestError::UnsupportedCodec`]
-    /// when Protobuf wins.
+    /// [`RequestError::UnknownDecoder`] without a codec flag.
     pub fn from_flags(flags: Flags) -> Result<Self, RequestError> {
         match flags.codec() {
             Flags::JSON => Ok(Self::Json),
             Flags::MSGPACK => Ok(Self::MsgPack),
             Flags::RAW => Ok(Self::Raw),
-            Flags::PROTO => Err(RequestError::UnsupportedCodec("Protobuf")),
+            Flags::PROTO => Ok(Self::Proto),
             Flags::GOB => Ok(Self::Gob),
             _ => Err(RequestError::UnknownDecoder),
         }
@@ -57,6 +59,7 @@ impl Codec {
             Self::MsgPack => Flags::MSGPACK,
             Self::Raw => Flags::RAW,
             Self::Gob => Flags::GOB,
+            Self::Proto => Flags::PROTO,
         }
     }
 
@@ -68,6 +71,7 @@ impl Codec {
             Self::MsgPack => "msgpack",
             Self::Raw => "raw",
             Self::Gob => "gob",
+            Self::Proto => "protobuf",
         }
     }
 
@@ -82,7 +86,7 @@ impl Codec {
     /// [`RequestError::Body`], also when bytes follow the document.
     pub fn decode<'de, T: Deserialize<'de>>(self, body: &'de [u8]) -> Result<T, RequestError> {
         let read = match self {
-            Self::Json | Self::Raw => read::json(body),
+            Self::Json | Self::Raw | Self::Proto => read::json(body),
             Self::MsgPack => read::msgpack(body),
             Self::Gob => gob::to_json(body)
                 .and_then(|value| T::deserialize(value).map_err(|error| error.to_string())),
@@ -93,21 +97,7 @@ impl Codec {
     /// Whether a document that was written has to be converted before it is sent.
     #[must_use]
     pub const fn converts(self) -> bool {
-        matches!(self, Self::Gob)
-    }
-
-    /// Converts a document that was written as JSON into one of this codec.
-    ///
-    /// # Errors
-    /// It is no JSON.
-    pub fn convert(
-        self,
-        document: &[u8],
-        shape: &'static shape::StructShape,
-    ) -> Result<Vec<u8>, WriteError> {
-        let value = serde_json::from_slice(document);
-        let value = value.map_err(|error| WriteError::Value(error.to_string()))?;
-        Ok(gob::from_json(&value, shape))
+        matches!(self, Self::Gob | Self::Proto)
     }
 
     /// Appends a whole value to `out`, whose length must stay within `limit`.
@@ -131,7 +121,7 @@ impl Codec {
         value: &T,
     ) -> Result<(), String> {
         match self {
-            Self::Json | Self::Raw | Self::Gob => value
+            Self::Json | Self::Raw | Self::Gob | Self::Proto => value
                 .serialize(&mut serde_json::Serializer::new(writer))
                 .map_err(|error| error.to_string()),
             Self::MsgPack => value
@@ -139,6 +129,19 @@ impl Codec {
                 .map_err(|error| error.to_string()),
         }
     }
+}
+
+/// Converts a document that was written as JSON into gob.
+///
+/// # Errors
+/// It is no JSON.
+pub fn gob_from_json(
+    document: &[u8],
+    shape: &'static shape::StructShape,
+) -> Result<Vec<u8>, WriteError> {
+    let value = serde_json::from_slice(document);
+    let value = value.map_err(|error| WriteError::Value(error.to_string()))?;
+    Ok(gob::from_json(&value, shape))
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
 //! From a frame to the method it names, and to a reply frame in every case.
 
+use bytes::Bytes;
 use goridge_framing::{Codec, Flags, MethodName, RequestError, RpcFrame, encode_error_reply};
 use pool_manager::Owner;
 
 use super::forward::ForwardError;
 use super::methods;
+use super::protobuf;
 use super::reply::Reply;
 use super::service::{Context, Service};
-use super::shapes;
 
 /// The only service name. Case matters, as in Go's net/rpc.
 const SERVICE: &str = "pgpool";
@@ -43,9 +44,13 @@ async fn call(context: &Context<'_>, frame: &RpcFrame, out: &mut Vec<u8>) -> Res
         };
     }
     let codec = Codec::from_flags(frame.flags)?;
-    let shape = shapes::reply(name.method());
-    let reply = Reply::begin(out, codec, frame, context.service.options.max_frame_size, shape);
-    let body = &frame.body;
+    let body = match codec {
+        Codec::Proto => Bytes::from(protobuf::request(name.method(), &frame.body)?),
+        _ => frame.body.clone(),
+    };
+    let body = &body;
+    let limit = context.service.options.max_frame_size;
+    let reply = Reply::begin(out, codec, frame, name.method(), limit);
     match name.method() {
         "Execute" => methods::execute(context, codec.decode(body)?, reply).await,
         "ExecuteBatch" => methods::execute_batch(context, codec.decode(body)?, reply).await,

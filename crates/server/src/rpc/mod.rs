@@ -11,6 +11,7 @@ mod dispatch;
 mod document;
 mod forward;
 mod methods;
+mod protobuf;
 mod reply;
 mod result;
 mod service;

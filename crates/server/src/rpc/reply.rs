@@ -2,11 +2,12 @@
 
 use std::ops::{Deref, DerefMut};
 
-use goridge_framing::codec::shape::StructShape;
+use goridge_framing::codec::gob_from_json;
 use goridge_framing::{Codec, ReplyFrame, RpcFrame};
 use pool_manager::SqlState;
 
 use super::document::Document;
+use super::{protobuf, shapes};
 
 /// Kept free behind a result for the fields that follow it and for the end of the document; of
 /// small frames no more than a quarter.
@@ -17,7 +18,8 @@ const TAIL_ROOM: usize = 4 * 1024;
 pub(super) struct Reply<'a> {
     out: &'a mut Vec<u8>,
     frame: ReplyFrame,
-    shape: &'static StructShape,
+    /// The method, without its service.
+    method: &'a str,
     document: Document,
 }
 
@@ -40,14 +42,14 @@ impl<'a> Reply<'a> {
         out: &'a mut Vec<u8>,
         codec: Codec,
         request: &RpcFrame,
+        method: &'a str,
         max_frame_size: usize,
-        shape: &'static StructShape,
     ) -> Self {
         let frame = ReplyFrame::begin(out, codec.flag(), request.seq, request.method_bytes());
         let room = frame.out_limit(max_frame_size);
         let tail = TAIL_ROOM.min(max_frame_size / 4);
         let document = Document::begin(std::mem::take(out), codec, room, tail, max_frame_size);
-        Self { out, frame, shape, document }
+        Self { out, frame, method, document }
     }
 
     /// Ends the reply with the request's id.
@@ -68,7 +70,7 @@ impl<'a> Reply<'a> {
             let written = self.out.len().saturating_sub(self.frame.body_len(self.out));
             let document = self.out.split_off(written);
             let room = room.saturating_sub(written);
-            self.out.extend_from_slice(&converted(codec, &document, self.shape, room));
+            self.out.extend_from_slice(&converted(codec, &document, self.method, room));
         }
         let finished = self.frame.finish(self.out, max_frame_size);
         debug_assert!(finished.is_ok(), "{finished:?}");
@@ -76,17 +78,24 @@ impl<'a> Reply<'a> {
 }
 
 /// The document in a codec that is not written directly, or an excuse of the same shape.
-fn converted(codec: Codec, document: &[u8], shape: &'static StructShape, room: usize) -> Vec<u8> {
-    let reason = match codec.convert(document, shape) {
+fn converted(codec: Codec, document: &[u8], method: &str, room: usize) -> Vec<u8> {
+    let reason = match convert(codec, document, method) {
         Ok(body) if body.len() <= room => return body,
         Ok(body) => format!("it takes {} bytes, and {room} are left", body.len()),
-        Err(error) => error.to_string(),
+        Err(error) => error,
     };
     let excuse = serde_json::json!({
         "error": format!("the reply cannot be encoded: {reason}"),
         "sqlstate": SqlState::PROGRAM_LIMIT_EXCEEDED.as_str(),
     });
-    codec.convert(excuse.to_string().as_bytes(), shape).unwrap_or_default()
+    convert(codec, excuse.to_string().as_bytes(), method).unwrap_or_default()
+}
+
+fn convert(codec: Codec, document: &[u8], method: &str) -> Result<Vec<u8>, String> {
+    match codec {
+        Codec::Proto => protobuf::reply(method, document),
+        _ => gob_from_json(document, shapes::reply(method)).map_err(|error| error.to_string()),
+    }
 }
 
 #[cfg(test)]
@@ -95,7 +104,6 @@ mod tests {
     use goridge_framing::{RpcDecoder, encode_request};
 
     use super::*;
-    use crate::rpc::shapes;
 
     #[test]
     fn a_reply_of_any_length_around_the_limit_is_a_whole_document() {
@@ -106,8 +114,7 @@ mod tests {
         let request = decoder.decode(&mut BytesMut::from(&request[..])).unwrap().unwrap();
         for length in LIMIT - 200..LIMIT {
             let mut out = Vec::new();
-            let mut reply =
-                Reply::begin(&mut out, Codec::Json, &request, LIMIT, shapes::reply("Version"));
+            let mut reply = Reply::begin(&mut out, Codec::Json, &request, "Version", LIMIT);
             reply.field("a", &1);
             reply.finish(Some(&"x".repeat(length)));
             assert!(out.len() <= LIMIT);

@@ -10,13 +10,14 @@ use crate::config::ListenAddress;
 
 /// What this server can do beyond the Go plugin's API, as `pgpool.Version` lists it. A client may
 /// rely on a name that it finds here.
-pub const FEATURES: [&str; 13] = [
+pub const FEATURES: [&str; 14] = [
     "batch",
     "cursors",
     "forward",
     "gob",
     "json",
     "msgpack",
+    "protobuf",
     "raw",
     "request_id",
     "sessions",

@@ -82,10 +82,10 @@ async fn a_body_that_does_not_decode_gets_an_error_frame() {
 }
 
 #[tokio::test]
-async fn codecs_that_are_not_spoken_get_an_error_frame() {
+async fn what_is_in_no_codec_gets_an_error_frame() {
     let setup = Setup::new().await;
     let mut client = setup.client().await;
-    for (flags, part) in [(0, "unknown decoder used in frame"), (0x20, "gob"), (0x80, "PROTO")] {
+    for (flags, part) in [(0, "unknown decoder used in frame"), (0x20, "gob"), (0x80, "protobuf")] {
         let seq = client.next_seq();
         client.send(seq, "HealthCheck", flags, b"{}").await.unwrap();
         let reply = client.recv().await.unwrap();

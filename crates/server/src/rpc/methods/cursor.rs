@@ -108,7 +108,7 @@ async fn open(
         limit: request::time_limit(request.timeout)?,
         simple: false,
     };
-    let style = style(request.result.as_deref(), request.types.as_deref())?;
+    let style = style(request.result.as_deref(), request.types.as_deref(), reply.codec())?;
     let place = place(request.tx_id.as_deref(), request.session_id.as_deref())?;
     let (id, columns) = match place {
         Some((kind, name)) => {

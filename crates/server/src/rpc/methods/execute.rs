@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use goridge_framing::WriteError;
 use goridge_framing::fields::Entries;
+use goridge_framing::{Codec, WriteError};
 use pool_manager::classify::mask_literals;
 use pool_manager::values::{Arg, Args, RowShape, RowStyle, ValueStyle};
 use pool_manager::{CommandTag, Error, HeldKind, PRIMARY, SqlState, Statement};
@@ -82,7 +82,7 @@ async fn run(
         limit: request::time_limit(request.timeout)?,
         simple: request.simple.unwrap_or(false),
     };
-    let style = style(request.result.as_deref(), request.types.as_deref())?;
+    let style = style(request.result.as_deref(), request.types.as_deref(), reply.codec())?;
     let place = place(request.tx_id.as_deref(), request.session_id.as_deref())?;
     let started = Instant::now();
     let mut rows = ResultWriter::new(&mut **reply, style);
@@ -118,12 +118,19 @@ pub(super) fn write_time(document: &mut Document, took: Duration) {
     document.field("execution_time", &(micros / 1000)).field("execution_time_us", &micros);
 }
 
-pub(super) fn style(result: Option<&str>, types: Option<&str>) -> Result<RowStyle, Error> {
+/// How rows are written. Codecs that are converted to have single values only: what is nested is text
+/// there, as PostgreSQL prints it.
+pub(super) fn style(
+    result: Option<&str>,
+    types: Option<&str>,
+    codec: Codec,
+) -> Result<RowStyle, Error> {
     let shapes = [("assoc", RowShape::Assoc), ("rows", RowShape::List)];
     let styles = [("native", ValueStyle::Native), ("text", ValueStyle::Text)];
+    let values = request::choice("types", types, &styles, ValueStyle::Native)?;
     Ok(RowStyle {
         shape: request::choice("result", result, &shapes, RowShape::Assoc)?,
-        values: request::choice("types", types, &styles, ValueStyle::Native)?,
+        values: if codec.converts() { ValueStyle::Text } else { values },
     })
 }
 

@@ -123,7 +123,7 @@ async fn run(
     let atomic = request.atomic.unwrap_or(false);
     let limit = request::time_limit(request.timeout)?;
     let batch = Batch { statements: &statements, atomic, settings: &settings, limit };
-    let style = style(request.result.as_deref(), request.types.as_deref())?;
+    let style = style(request.result.as_deref(), request.types.as_deref(), reply.codec())?;
     let place = place(request.tx_id.as_deref(), request.session_id.as_deref())?;
     let mut results = Results::new(context, reply, style, &batch);
     let end = match place {
