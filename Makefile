@@ -74,6 +74,12 @@ bench: ## Measure beside pgbouncer and PDO, print tables for docs/benchmarks.md 
 	@sh scripts/install-deps.sh compiler postgres php-test bench
 	@bash scripts/bench.sh
 
+.PHONY: bench-package
+bench-package: ## Measure the PHP package beside PDO and Doctrine, print a table for docs/benchmarks.md
+	@sh scripts/check-rust.sh
+	@sh scripts/install-deps.sh compiler postgres php-test bench
+	@bash scripts/bench-package.sh
+
 .PHONY: bench-proxy
 bench-proxy: ## Measure the PostgreSQL door beside pgbouncer (PGBOUNCER=path), print tables for docs/benchmarks.md
 	@sh scripts/check-rust.sh

@@ -3,6 +3,10 @@
 //!
 //! Only single queries (`Classification::cacheable`) travel together. They cannot change what the
 //! texts behind them mean, nor ask for data of a COPY; all else runs alone, between them.
+//!
+//! Each is followed by a Sync of its own, and so commits by itself. Of queries that only read, none
+//! can tell: they share one Sync, which spares the server a transaction and a write for each, and
+//! those behind an error are sent again.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -44,6 +48,19 @@ struct Round {
     lost: Option<Option<Box<ServerError>>>,
     /// Those whose plans were out of date: nothing of them has run.
     stale: Vec<usize>,
+    /// An error has kept those from this one on from running.
+    resume: Option<usize>,
+}
+
+/// How queries were sent.
+#[derive(Clone, Copy)]
+struct Sent {
+    /// One Sync is behind all of them, and the first error skips the rest.
+    as_unit: bool,
+    /// Anything was sent at all.
+    any: bool,
+    /// Outside a transaction of the caller's.
+    outside: bool,
 }
 
 impl ServerConnection {
@@ -69,11 +86,13 @@ impl ServerConnection {
             // No more than are kept at a time: none may be evicted by another one.
             let most = MAX_TOGETHER.min(self.statements.limit());
             let count = rest.iter().take(most).take_while(|what| self.is_kept(what)).count();
-            let round = match (count, rest.first()) {
-                (0, Some(what)) => self.alone(what, at, sinks).await,
-                _ => self.together(rest.get(..count).unwrap_or_default(), at, batch, sinks).await,
+            let queries = rest.get(..count).unwrap_or_default();
+            let queries = if batch.stop { queries } else { of_one_kind(queries) };
+            let round = match (queries, rest.first()) {
+                ([], Some(what)) => self.alone(what, at, sinks).await,
+                _ => self.together(queries, at, batch, sinks).await,
             };
-            at += count.max(1);
+            at += round.resume.unwrap_or(queries.len().max(1));
             if let Some(fatal) = round.lost {
                 let lost = || not_executed(LinkError::Closed(fatal.clone()));
                 end_rest(batch, at, sinks, lost);
@@ -108,9 +127,6 @@ impl ServerConnection {
         sinks: &mut dyn BatchSink,
     ) -> Round {
         let changes = self.link.parameter_changes();
-        let outside = self.link.status() == TransactionStatus::Idle;
-        let mut round = Round::default();
-        let mut started = Instant::now();
         let mut prepared = self.prepare_all(queries).await;
         if self.link.is_dead() {
             // Those that were prepared already were not sent, either.
@@ -120,57 +136,103 @@ impl ServerConnection {
             };
             prepared = prepared.into_iter().map(lost).collect();
         }
-        if !prepared.iter().any(Result::is_err) || !batch.stop {
+        let outside = self.link.status() == TransactionStatus::Idle;
+        let all_prepared = prepared.iter().all(Result::is_ok);
+        let reads = queries.len() > 1 && queries.iter().all(|what| what.class.read_only);
+        let as_unit = batch.stop || (reads && all_prepared);
+        let mut sent = Sent { as_unit, any: false, outside };
+        if all_prepared || !batch.stop {
             for what in queries {
                 self.will_execute(what.class);
             }
-            self.queue_all(queries, &mut prepared, batch.stop);
+            sent.any = self.queue_all(queries, &mut prepared, as_unit, batch.stop);
         }
-        let mut unit_over = !prepared.iter().any(Result::is_ok);
-        for (index, (what, statement)) in queries.iter().zip(prepared).enumerate() {
-            let index = at + index;
-            let mut replies = Replies::default();
+        let mut round = self.read_all(queries, prepared, at, batch, sent, sinks).await;
+        self.dirty |= self.link.parameter_changes() != changes;
+        self.link.shrink();
+        if outside && !as_unit {
+            self.run_stale_anew(queries, at, &mut round, sinks).await;
+        }
+        round
+    }
+
+    /// Reads the replies to all of them.
+    async fn read_all(
+        &mut self,
+        queries: &[Execution<'_>],
+        prepared: Vec<Result<Arc<Prepared>, ExecuteError>>,
+        at: usize,
+        batch: &BatchExecution<'_>,
+        sent: Sent,
+        sinks: &mut dyn BatchSink,
+    ) -> Round {
+        let mut round = Round::default();
+        let mut started = Instant::now();
+        let mut over = false;
+        for (offset, (what, statement)) in queries.iter().zip(prepared).enumerate() {
             let result = match statement {
                 Err(error) => Err(error),
-                Ok(_) if round.lost.is_some() => Err(self.lost_behind(&round)),
-                Ok(_) if batch.stop && (round.failed || unit_over) => Err(ExecuteError::NotReached),
+                Ok(_) if round.lost.is_some() => Err(lost_behind(&round)),
+                Ok(_) if batch.stop && (round.failed || !sent.any) => Err(ExecuteError::NotReached),
+                Ok(_) if sent.as_unit && over => {
+                    round.resume = Some(offset);
+                    break;
+                }
                 Ok(statement) => {
-                    let rows = sinks.rows(index);
-                    match self.read_one(&statement, rows, &mut replies, batch.stop).await {
-                        Ok(over) => {
-                            unit_over |= over;
-                            if replies.statement_is_stale() {
-                                self.forget_text(what.sql);
-                                round.stale.push(index - at);
-                            }
-                            replies.into_result()
-                        }
-                        // What follows it may not have reached the socket, but itself may have.
-                        Err(ExecuteError::Lost { error, progress: Progress::NotSent }) => {
-                            Err(ExecuteError::Lost { error, progress: Progress::Sent })
-                        }
-                        Err(error) => Err(error),
+                    let mut replies = Replies::default();
+                    let rows = sinks.rows(at + offset);
+                    let read = self.read_one(&statement, rows, &mut replies, sent.as_unit).await;
+                    over |= *read.as_ref().unwrap_or(&true);
+                    let result = self.result_of(read, replies, what, offset, &mut round);
+                    if sent.as_unit && !batch.stop && sent.outside && round.stale.pop().is_some() {
+                        // Nothing has run behind it.
+                        let again = self.alone(what, at + offset, sinks).await;
+                        round.failed |= again.failed;
+                        round.lost = again.lost;
+                        started = Instant::now();
+                        continue;
                     }
+                    result
                 }
             };
             if let Err(ExecuteError::Lost { error, .. }) = &result {
                 round.lost.get_or_insert_with(|| fatal_of(error));
             }
-            round.failed |= result.is_err();
+            round.failed |= result.is_err() && !matches!(result, Err(ExecuteError::NotReached));
             self.has_executed(what.class, &result);
             let now = Instant::now();
-            sinks.ended(index, result, now.saturating_duration_since(started));
+            sinks.ended(at + offset, result, now.saturating_duration_since(started));
             started = now;
         }
-        if batch.stop && !unit_over && round.lost.is_none() {
+        if sent.as_unit && sent.any && !over && round.lost.is_none() {
             self.read_to_ready(&mut round).await;
         }
-        self.dirty |= self.link.parameter_changes() != changes;
-        self.link.shrink();
-        if outside && !batch.stop {
-            self.run_stale_anew(queries, at, &mut round, sinks).await;
-        }
         round
+    }
+
+    /// What the replies to one of them come to.
+    fn result_of(
+        &mut self,
+        read: Result<bool, ExecuteError>,
+        replies: Replies,
+        what: &Execution<'_>,
+        offset: usize,
+        round: &mut Round,
+    ) -> Result<Outcome, ExecuteError> {
+        match read {
+            Ok(_) => {
+                if replies.statement_is_stale() {
+                    self.forget_text(what.sql);
+                    round.stale.push(offset);
+                }
+                replies.into_result()
+            }
+            // What follows it may not have reached the socket, but itself may have.
+            Err(ExecuteError::Lost { error, progress: Progress::NotSent }) => {
+                Err(ExecuteError::Lost { error, progress: Progress::Sent })
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Prepares those that are not yet, in one round trip.
@@ -230,20 +292,25 @@ impl ServerConnection {
         }
     }
 
-    /// Queues Bind and Execute of each, with a Sync behind each or, to stop at the first error,
-    /// behind all. One that cannot be sent becomes its error.
+    /// Queues Bind and Execute of each, with one Sync behind all of a unit or one behind each; whether
+    /// there is any. One that cannot be sent becomes its error, and with `stop` is the last.
     fn queue_all(
         &mut self,
         queries: &[Execution<'_>],
         prepared: &mut [Result<Arc<Prepared>, ExecuteError>],
+        as_unit: bool,
         stop: bool,
-    ) {
+    ) -> bool {
         let mut any = false;
         for (what, place) in queries.iter().zip(prepared) {
             let Ok(statement) = &*place else { continue };
             match self.queue_run(statement, what.args) {
-                Ok(()) if stop => any = true,
-                Ok(()) => self.link.request().sync(),
+                Ok(()) => {
+                    any = true;
+                    if !as_unit {
+                        self.link.request().sync();
+                    }
+                }
                 Err(error) => {
                     *place = Err(error);
                     if stop {
@@ -252,9 +319,10 @@ impl ServerConnection {
                 }
             }
         }
-        if any {
+        if any && as_unit {
             self.link.request().sync();
         }
+        any
     }
 
     /// Reads the replies to one of them; `true` when ReadyForQuery was among them.
@@ -311,14 +379,25 @@ impl ServerConnection {
             }
         }
     }
+}
 
-    /// For those behind the one at which the connection was lost: they were sent, too.
-    fn lost_behind(&self, round: &Round) -> ExecuteError {
-        let fatal = round.lost.clone().flatten();
-        // The server ended itself at an earlier one.
-        let progress = if fatal.is_some() { Progress::NotSent } else { Progress::Sent };
-        ExecuteError::Lost { error: LinkError::Closed(fatal), progress }
-    }
+/// The queries at the front that only read, if there are several; else those up to the next such.
+fn of_one_kind<'a, 'b>(queries: &'a [Execution<'b>]) -> &'a [Execution<'b>] {
+    let reads = queries.iter().take_while(|what| what.class.read_only).count();
+    let both_read = |pair: &[Execution<'_>]| pair.iter().all(|what| what.class.read_only);
+    let count = match reads {
+        0 | 1 => queries.windows(2).position(both_read).unwrap_or(queries.len()),
+        reads => reads,
+    };
+    queries.get(..count).unwrap_or(queries)
+}
+
+/// For those behind the one at which the connection was lost: they were sent, too.
+fn lost_behind(round: &Round) -> ExecuteError {
+    let fatal = round.lost.clone().flatten();
+    // The server ended itself at an earlier one.
+    let progress = if fatal.is_some() { Progress::NotSent } else { Progress::Sent };
+    ExecuteError::Lost { error: LinkError::Closed(fatal), progress }
 }
 
 fn put<T>(places: &mut [Option<T>], index: usize, value: T) {

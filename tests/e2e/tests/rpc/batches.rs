@@ -118,6 +118,62 @@ async fn all_or_none() {
 }
 
 #[tokio::test]
+async fn an_error_anywhere_in_an_atomic_batch_is_told_where_it_is() {
+    let (setup, mut client) = setup(json!({})).await;
+    let good = json!({"query": "INSERT INTO t VALUES ($1)", "args": [1]});
+    for (bad, code) in [
+        (json!({"query": "SELECT nothing"}), "42703"),
+        (json!({"query": "SELECT $1::int", "args": []}), "08P01"),
+        (json!({"query": "SELECT $1::int", "args": [[1]]}), "22023"),
+        (json!({"query": "SELECT 1 / 0"}), "22012"),
+        (json!({"query": "SELECT nothing()", "args": []}), "42883"),
+    ] {
+        for at in 0..3 {
+            let mut statements = vec![good.clone(), json!({"query": "SELECT 1"})];
+            statements.insert(at, bad.clone());
+            for _ in 0..2 {
+                let request = json!({"statements": statements, "atomic": true});
+                let reply = client.call("ExecuteBatch", request).await.unwrap();
+                assert_eq!(reply["sqlstate"], code, "{at}: {reply}");
+                assert_eq!(reply["failed"], at, "{reply}");
+                assert_eq!(codes(&reply)[at], code, "{reply}");
+                assert_eq!(count(&mut client).await, 0, "{reply}");
+            }
+        }
+    }
+    assert_eq!(setup.count("state LIKE 'idle in%'").await, 0);
+}
+
+#[tokio::test]
+async fn reads_that_share_a_round_trip_still_stand_for_themselves() {
+    let (setup, mut client) = setup(json!({})).await;
+    let read = |n: i64| json!({"query": format!("SELECT {n} AS n, count(*) FROM t")});
+    let bad = json!({"query": "SELECT 1 / (a - a) FROM t"});
+    let insert = |a: i64| json!({"query": "INSERT INTO t VALUES ($1)", "args": [a]});
+    let statements = json!([
+        insert(1), read(1), bad, read(2), bad, bad, read(3), insert(2), read(4), read(5), bad,
+        {"query": "SELECT nothing"}, read(6), {"query": "SELECT $1::int", "args": []}, read(7), insert(3),
+        read(8),
+    ]);
+    for round in 0..2 {
+        let reply = ok(client.call("ExecuteBatch", json!({"statements": statements})).await);
+        let expected = [
+            "-", "-", "22012", "-", "22012", "22012", "-", "-", "-", "-", "22012", "42703", "-",
+            "08P01", "-", "-", "-",
+        ];
+        assert_eq!(codes(&reply), expected, "{round} {reply}");
+        let counts: Vec<_> = reply["results"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|result| result["rows"][0]["count"].as_i64())
+            .collect();
+        assert_eq!(counts, [1, 1, 1, 2, 2, 2, 2, 3], "in order: {reply}");
+        setup.db.batch("TRUNCATE t").await;
+    }
+}
+
+#[tokio::test]
 async fn within_a_transaction_or_session() {
     let (_setup, mut client) = setup(json!({})).await;
     ok(client.call("TransactionBegin", json!({"tx_id": "t"})).await);
