@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::classify::{Classification, TransactionControl};
 use crate::connection::{
     BatchExecution, BatchSink, CommandTag, ExecuteError, Execution, Outcome, ResultSink, SendSink,
-    Settings,
+    Settings, SinkError,
 };
 use crate::engine::TransactionStatus;
 use crate::error::{Error, Exposure};
@@ -181,7 +181,8 @@ async fn run<R: BatchResults>(
         return Ok(BatchEnd::Done);
     }
     let own = checkout.status() == TransactionStatus::Idle;
-    for is_again in [false, true] {
+    // Each statement may meet an old plan once.
+    for again in 0..=plan.classes.len() {
         pool.within_limit(batch.limit, open(checkout, own)).await?;
         let (failed, stale) = run_once(checkout, &pool, batch, plan, &execution, results).await;
         let Some(failed) = failed else {
@@ -189,7 +190,7 @@ async fn run<R: BatchResults>(
         };
         undo(checkout, own).await;
         // Nothing of it has happened: plans that were out of date are prepared anew.
-        if is_again || !own || !stale || !checkout.at_rest() {
+        if again == plan.classes.len() || !own || !stale || !checkout.at_rest() {
             return Ok(BatchEnd::Failed(failed));
         }
     }
@@ -212,7 +213,9 @@ async fn run_once<R: BatchResults>(
 ) -> (Option<usize>, bool) {
     let limit = pool.limit(batch.limit);
     let status = checkout.status();
-    let mut sinks = Explaining { pool, plan, status, limit, results, ended: 0, failed: None };
+    let atomic = batch.atomic;
+    let mut sinks =
+        Explaining { pool, plan, status, limit, atomic, results, ended: 0, failed: None };
     let outcome = checkout.execute_batch_within(execution, &mut sinks, limit).await;
     if outcome.is_none() {
         // The server does not react: neither to the one that runs, nor to those behind it.
@@ -250,8 +253,12 @@ async fn undo(checkout: &mut Checkout, own: bool) {
     }
     if own {
         let _ = checkout.rollback().await;
-    } else if checkout.command(UNDO).await.is_ok() {
-        let _ = checkout.command(RELEASE).await;
+        return;
+    }
+    // A failure leaves the transaction failed, or its connection busy, which its caller is told next.
+    let pool = checkout.pool().clone();
+    if pool.within_limit(TimeLimit::Configured, checkout.command(UNDO)).await.is_ok() {
+        let _ = pool.within_limit(TimeLimit::Configured, checkout.command(RELEASE)).await;
     }
 }
 
@@ -262,6 +269,7 @@ struct Explaining<'a, R> {
     /// Before the first of them.
     status: TransactionStatus,
     limit: Option<Duration>,
+    atomic: bool,
     results: &'a mut R,
     /// So many have ended.
     ended: usize,
@@ -291,6 +299,12 @@ impl<R: BatchResults> BatchSink for Explaining<'_, R> {
                 if error.code == SqlState::QUERY_CANCELED =>
             {
                 Err(Error::TimedOut(limit))
+            }
+            (Err(error @ ExecuteError::Sink(SinkError::TooLarge { .. })), _) if self.atomic => {
+                Err(Error::refused(
+                    SqlState::PROGRAM_LIMIT_EXCEEDED,
+                    format!("{error}; nothing of the batch has taken effect. Fetch less at a time"),
+                ))
             }
             (Err(error), _) => Err(exposure(self.status, class, false).explain(error)),
             (Ok(outcome), _) => Ok(outcome.tag),

@@ -66,15 +66,16 @@ impl Cursors {
         let what = Execution { sql, args, class: &class, simple: false, types: pool.types() };
         let number = self.last.wrapping_add(1);
         let name = portal(number);
-        let columns =
-            pool.within_limit(statement.limit, checkout.open_portal(&name, &what)).await?;
+        self.last = number;
+        let limit = pool.limit(statement.limit);
+        let opened = checkout.open_portal_within(&name, &what, limit).await;
+        let columns = opened.map_err(|error| within_transaction().explain(error))?;
         let columns = columns.ok_or_else(|| {
             Error::refused(
                 SqlState::FEATURE_NOT_SUPPORTED,
                 "the statement returns no rows; use Execute",
             )
         })?;
-        self.last = number;
         self.open.insert(number, Arc::clone(&columns));
         Ok((number, columns))
     }
@@ -108,7 +109,8 @@ impl Cursors {
                 // Rows that were fetched and not delivered are gone: nobody may go on behind them.
                 let sink_error = matches!(error, ExecuteError::Sink(_));
                 if self.open.remove(&number).is_some() && sink_error && checkout.at_rest() {
-                    let _ = checkout.close_portal(&name).await;
+                    let close = checkout.close_portal(&name);
+                    let _ = pool.within_limit(TimeLimit::Configured, close).await;
                 }
                 Err(within_transaction().explain(error))
             }

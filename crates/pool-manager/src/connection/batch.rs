@@ -4,9 +4,9 @@
 //! Only single queries (`Classification::cacheable`) travel together. They cannot change what the
 //! texts behind them mean, nor ask for data of a COPY; all else runs alone, between them.
 //!
-//! Each is followed by a Sync of its own, and so commits by itself. Of queries that only read, none
-//! can tell: they share one Sync, which spares the server a transaction and a write for each, and
-//! those behind an error are sent again.
+//! Each is followed by a Sync of its own, and so commits by itself. Queries that only read share one
+//! Sync, which spares the server a transaction and a write for each. Should one of those fail, all of
+//! them are run again by themselves: what looks like a read may call what writes.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,6 +21,8 @@ use crate::server_error::ServerError;
 /// Most statements that are under way at a time: what is behind them when the time is over is
 /// not sent any more.
 const MAX_TOGETHER: usize = 64;
+/// The same of those that do not only read. Each may have to be cancelled by itself.
+const MAX_WRITES: usize = 8;
 
 /// Takes what the statements of a batch come to. A statement that is run anew begins anew.
 pub(crate) trait BatchSink: Send {
@@ -50,6 +52,8 @@ struct Round {
     stale: Vec<usize>,
     /// An error has kept those from this one on from running.
     resume: Option<usize>,
+    /// They were a unit that has failed, and nothing of it has taken effect.
+    undone: bool,
 }
 
 /// How queries were sent.
@@ -75,6 +79,8 @@ impl ServerConnection {
         sinks: &mut dyn BatchSink,
     ) -> bool {
         let mut at = 0;
+        // Up to here everything is run by itself.
+        let mut singly = 0;
         while at < batch.statements.len() {
             if let Some((deadline, limit)) = batch.deadline
                 && Instant::now() >= deadline
@@ -86,12 +92,15 @@ impl ServerConnection {
             // No more than are kept at a time: none may be evicted by another one.
             let most = MAX_TOGETHER.min(self.statements.limit());
             let count = rest.iter().take(most).take_while(|what| self.is_kept(what)).count();
-            let queries = rest.get(..count).unwrap_or_default();
-            let queries = if batch.stop { queries } else { of_one_kind(queries) };
+            let queries = self.flight(rest.get(..count).unwrap_or_default(), batch.stop);
             let round = match (queries, rest.first()) {
                 ([], Some(what)) => self.alone(what, at, sinks).await,
-                _ => self.together(queries, at, batch, sinks).await,
+                _ => self.together(queries, at, batch, at < singly, sinks).await,
             };
+            if round.undone && round.lost.is_none() {
+                singly = at + queries.len();
+                continue;
+            }
             at += round.resume.unwrap_or(queries.len().max(1));
             if let Some(fatal) = round.lost {
                 let lost = || not_executed(LinkError::Closed(fatal.clone()));
@@ -104,6 +113,25 @@ impl ServerConnection {
             }
         }
         false
+    }
+
+    /// As many of the queries at the front as can be sent together. None goes that is still to be
+    /// prepared and might mean something else, or spoil the transaction, behind those in front of it.
+    fn flight<'a, 'b>(&mut self, queries: &'a [Execution<'b>], stop: bool) -> &'a [Execution<'b>] {
+        let queries = if stop { queries } else { of_one_kind(queries) };
+        let in_transaction = self.link.status() != TransactionStatus::Idle;
+        let mut writes = 0;
+        for (index, what) in queries.iter().enumerate() {
+            let before = queries.get(..index).unwrap_or_default();
+            let is_new = || !before.iter().any(|other| other.sql == what.sql);
+            let matters = in_transaction || writes > 0;
+            let waits = index > 0 && matters && is_new() && self.prepared(what).is_none();
+            writes += usize::from(!what.class.read_only);
+            if waits || writes > MAX_WRITES {
+                return before;
+            }
+        }
+        queries
     }
 
     /// A statement that does not travel with others.
@@ -124,6 +152,7 @@ impl ServerConnection {
         queries: &[Execution<'_>],
         at: usize,
         batch: &BatchExecution<'_>,
+        singly: bool,
         sinks: &mut dyn BatchSink,
     ) -> Round {
         let changes = self.link.parameter_changes();
@@ -137,8 +166,14 @@ impl ServerConnection {
             prepared = prepared.into_iter().map(lost).collect();
         }
         let outside = self.link.status() == TransactionStatus::Idle;
+        if let Some((deadline, limit)) = batch.deadline
+            && Instant::now() >= deadline
+        {
+            let late = |one: Result<_, _>| one.and(Err(ExecuteError::TimedOut(limit)));
+            prepared = prepared.into_iter().map(late).collect();
+        }
         let all_prepared = prepared.iter().all(Result::is_ok);
-        let reads = queries.len() > 1 && queries.iter().all(|what| what.class.read_only);
+        let reads = !singly && queries.len() > 1 && queries.iter().all(|what| what.class.read_only);
         let as_unit = batch.stop || (reads && all_prepared);
         let mut sent = Sent { as_unit, any: false, outside };
         if all_prepared || !batch.stop {
@@ -151,7 +186,7 @@ impl ServerConnection {
         self.dirty |= self.link.parameter_changes() != changes;
         self.link.shrink();
         if outside && !as_unit {
-            self.run_stale_anew(queries, at, &mut round, sinks).await;
+            self.run_stale_anew(queries, at, &mut round, batch.deadline, sinks).await;
         }
         round
     }
@@ -184,13 +219,9 @@ impl ServerConnection {
                     let read = self.read_one(&statement, rows, &mut replies, sent.as_unit).await;
                     over |= *read.as_ref().unwrap_or(&true);
                     let result = self.result_of(read, replies, what, offset, &mut round);
-                    if sent.as_unit && !batch.stop && sent.outside && round.stale.pop().is_some() {
-                        // Nothing has run behind it.
-                        let again = self.alone(what, at + offset, sinks).await;
-                        round.failed |= again.failed;
-                        round.lost = again.lost;
-                        started = Instant::now();
-                        continue;
+                    // Not one that merely could not be delivered: the server goes on with the rest.
+                    if result.is_err() && over && sent.as_unit && !batch.stop && sent.outside {
+                        return undone(queries, at, &result, sinks);
                     }
                     result
                 }
@@ -359,18 +390,21 @@ impl ServerConnection {
         }
     }
 
-    /// Those that found their plans out of date, unless something that was sent behind them may
+    /// Those reads that found their plans out of date, unless something that was sent behind them may
     /// have changed what they would find.
     async fn run_stale_anew(
         &mut self,
         queries: &[Execution<'_>],
         at: usize,
         round: &mut Round,
+        deadline: Option<(Instant, Duration)>,
         sinks: &mut dyn BatchSink,
     ) {
         for index in std::mem::take(&mut round.stale) {
-            let behind = queries.get(index + 1..).unwrap_or_default();
-            if round.lost.is_some() || !behind.iter().all(|what| what.class.read_only) {
+            let from_here = queries.get(index..).unwrap_or_default();
+            let is_late = deadline.is_some_and(|(deadline, _)| Instant::now() >= deadline);
+            let reads = from_here.iter().all(|what| what.class.read_only);
+            if round.lost.is_some() || is_late || !reads {
                 continue;
             }
             if let Some(what) = queries.get(index) {
@@ -379,6 +413,26 @@ impl ServerConnection {
             }
         }
     }
+}
+
+/// A unit of reads has failed. When its connection is lost, so is what it may have done besides.
+fn undone(
+    queries: &[Execution<'_>],
+    at: usize,
+    result: &Result<Outcome, ExecuteError>,
+    sinks: &mut dyn BatchSink,
+) -> Round {
+    let mut round = Round { failed: true, undone: true, ..Round::default() };
+    if let Err(ExecuteError::Lost { error, .. }) = result {
+        let fatal = fatal_of(error);
+        for index in at..at + queries.len() {
+            let error = LinkError::Closed(fatal.clone());
+            let lost = ExecuteError::Lost { error, progress: Progress::Sent };
+            sinks.ended(index, Err(lost), Duration::ZERO);
+        }
+        round.lost = Some(fatal);
+    }
+    round
 }
 
 /// The queries at the front that only read, if there are several; else those up to the next such.

@@ -11,8 +11,20 @@ use crate::server_error::{ServerError, SqlState};
 use crate::values::Columns;
 
 impl ServerConnection {
-    /// Binds a statement to a portal; nothing of it runs yet. `None`: it returns no rows.
-    pub(crate) async fn open_portal(
+    /// Binds a statement to a portal, within `limit`; nothing of it runs yet. `None`: it returns no
+    /// rows, and there is no portal.
+    pub(crate) async fn open_portal_within(
+        &mut self,
+        portal: &str,
+        what: &Execution<'_>,
+        limit: Option<Duration>,
+    ) -> Result<Option<Arc<Columns>>, ExecuteError> {
+        let Some(limit) = limit else { return self.open_portal(portal, what).await };
+        let canceller = self.canceller();
+        timed(limit, canceller.within(limit, self.open_portal(portal, what)).await)
+    }
+
+    async fn open_portal(
         &mut self,
         portal: &str,
         what: &Execution<'_>,
@@ -20,6 +32,9 @@ impl ServerConnection {
         self.will_execute(what.class);
         let statement = self.prepare(what).await?;
         statement.check_count(what.args)?;
+        if statement.columns.is_none() {
+            return Ok(None);
+        }
         self.link
             .request()
             .bind_portal(portal, &statement.name, what.args.len(), &statement.formats, |out| {
@@ -48,13 +63,7 @@ impl ServerConnection {
             return self.fetch_portal(portal, columns, count, sink).await;
         };
         let canceller = self.canceller();
-        let result = canceller.within(limit, self.fetch_portal(portal, columns, count, sink)).await;
-        match result.unwrap_or(Err(ExecuteError::Stuck(limit))) {
-            Err(ExecuteError::Server(error)) if error.code == SqlState::QUERY_CANCELED => {
-                Err(ExecuteError::TimedOut(limit))
-            }
-            other => other,
-        }
+        timed(limit, canceller.within(limit, self.fetch_portal(portal, columns, count, sink)).await)
     }
 
     async fn fetch_portal(
@@ -64,10 +73,13 @@ impl ServerConnection {
         count: i32,
         sink: &mut dyn SendSink,
     ) -> Result<bool, ExecuteError> {
+        let changes = self.link.parameter_changes();
         sink.begin(columns)?;
         self.link.request().execute_portal(portal, count)?.sync();
         let mut replies = Replies::default();
         while self.next_reply(Some(columns), sink, &mut replies).await? {}
+        // What looks like a query may have called what sets something.
+        self.dirty |= self.link.parameter_changes() != changes;
         self.link.shrink();
         let suspended = replies.is_suspended();
         replies.into_result().map(|_| !suspended)
@@ -92,5 +104,15 @@ impl ServerConnection {
                 _ => return Err(not_executed(self.link.out_of_step())),
             }
         }
+    }
+}
+
+/// What became of something that was cancelled after `limit`, if it was.
+fn timed<T>(limit: Duration, result: Option<Result<T, ExecuteError>>) -> Result<T, ExecuteError> {
+    match result.unwrap_or(Err(ExecuteError::Stuck(limit))) {
+        Err(ExecuteError::Server(error)) if error.code == SqlState::QUERY_CANCELED => {
+            Err(ExecuteError::TimedOut(limit))
+        }
+        other => other,
     }
 }

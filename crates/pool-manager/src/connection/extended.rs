@@ -44,6 +44,14 @@ pub(super) struct Description {
     result: Option<BytesMut>,
 }
 
+/// The same with its types known.
+struct Described {
+    parameters: Vec<u32>,
+    columns: Option<Columns>,
+    /// All types are known that exist.
+    is_complete: bool,
+}
+
 impl ServerConnection {
     pub(super) async fn extended(
         &mut self,
@@ -144,15 +152,16 @@ impl ServerConnection {
             Ok(description) => self.understand(what.types, description).await,
             Err(error) => Err(error),
         };
-        if described.is_err() && !name.is_empty() {
+        let is_understood = described.as_ref().is_ok_and(|described| described.is_complete);
+        let is_kept = !name.is_empty() && is_understood;
+        if !name.is_empty() && !is_kept {
             // It may have been parsed all the same.
             self.stale_names.push(name.clone());
         }
-        let (parameters, columns) = described?;
+        let Described { parameters, columns, .. } = described?;
         let formats = columns.as_ref().map(Columns::result_formats).unwrap_or_default();
         let columns = columns.map(|columns| Arc::new(columns.with_formats(&formats)));
         let parameters = parameters.into_iter().map(|oid| what.types.resolve(oid)).collect();
-        let is_kept = !name.is_empty();
         let statement = Arc::new(Prepared { name, parameters, columns, formats });
         if is_kept {
             self.make_room();
@@ -184,7 +193,7 @@ impl ServerConnection {
         &mut self,
         types: &TypeCatalogue,
         description: Description,
-    ) -> Result<(Vec<u32>, Option<Columns>), ExecuteError> {
+    ) -> Result<Described, ExecuteError> {
         let Description { parameters, result } = description;
         let mut oids = parameters.clone();
         if let Some(body) = &result {
@@ -195,7 +204,10 @@ impl ServerConnection {
             Some(body) => Some(Columns::parse(&body, types).map_err(SinkError::from)?),
             None => None,
         };
-        Ok((parameters, columns))
+        // In a failed transaction nothing can be looked up.
+        let is_complete = types.missing(oids.iter().copied()).is_empty()
+            || self.link.status() != TransactionStatus::Failed;
+        Ok(Described { parameters, columns, is_complete })
     }
 
     /// Looks up those of `oids` that the pool does not know. On this connection, not on the

@@ -11,7 +11,7 @@ use crate::connection::ResultSink;
 use crate::error::Error;
 use crate::server_error::SqlState;
 use crate::statement::{Statement, TimeLimit};
-use crate::transaction::{Transaction, TransactionOptions};
+use crate::transaction::{HeldState, Transaction, TransactionOptions};
 use crate::values::Columns;
 
 /// Where a cursor is: its number among those of a transaction or session. Written, it is what
@@ -139,8 +139,11 @@ async fn open(
     match transaction.open_cursor(&statement).await {
         Ok((number, columns)) => Ok((transaction, number, columns)),
         Err(error) => {
-            // It goes back to the pool, where a drop would close the connection.
-            let _ = transaction.rollback().await;
+            // It goes back to the pool, where a drop would close the connection; and so it does when
+            // something is still under way on it.
+            if transaction.state() == HeldState::InTransaction {
+                let _ = transaction.rollback().await;
+            }
             Err(error)
         }
     }

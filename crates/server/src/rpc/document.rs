@@ -58,6 +58,15 @@ impl<'a> ErrorDetail<'a> {
     }
 }
 
+/// How many times longer rows may become when they are converted from JSON.
+fn growth(codec: Codec) -> usize {
+    match codec {
+        Codec::Gob => 8,
+        Codec::Proto => 3,
+        _ => 1,
+    }
+}
+
 impl Document {
     /// Begins one behind what `out` holds, which may grow to `room` bytes, and with the rows of a
     /// result to `tail` less.
@@ -68,7 +77,10 @@ impl Document {
         tail: usize,
         max_frame_size: usize,
     ) -> Self {
-        let (start, limit) = (out.len(), room.saturating_sub(tail));
+        let start = out.len();
+        // What is converted afterwards must still fit: the smallest cell grows by that.
+        let space = room.saturating_sub(tail).saturating_sub(start) / growth(codec);
+        let limit = start.saturating_add(space);
         let (body, broken) = (None, None);
         let mut document = Self { out, start, codec, room, limit, max_frame_size, body, broken };
         document.open();

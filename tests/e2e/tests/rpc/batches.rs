@@ -313,3 +313,130 @@ async fn bad_batches_are_refused_by_name() {
         assert!(text.contains(part), "{text}");
     }
 }
+
+/// A view whose reading writes, which nothing in a statement's text tells.
+const AUDITED: &str = "CREATE TABLE audit (a int);
+    CREATE FUNCTION note() RETURNS int LANGUAGE sql VOLATILE AS
+        'INSERT INTO audit VALUES (1) RETURNING a';
+    CREATE VIEW audited AS SELECT note() AS a";
+
+#[tokio::test]
+async fn what_a_read_writes_is_not_undone_by_another_reads_failure() {
+    let (setup, mut client) = setup(json!({})).await;
+    setup.db.batch(AUDITED).await;
+    let statements = json!([
+        {"query": "SELECT a FROM audited"}, {"query": "SELECT 1 / 0"}, {"query": "SELECT a FROM audited"},
+    ]);
+    for round in 1..3 {
+        let reply = ok(client.call("ExecuteBatch", json!({"statements": statements})).await);
+        assert_eq!(codes(&reply), ["-", "22012", "-"]);
+        let reply = ok(client.execute("SELECT count(*) AS n FROM audit", json!([])).await);
+        assert_eq!(reply["rows"], json!([{"n": 2 * round}]));
+    }
+}
+
+#[tokio::test]
+async fn reads_whose_server_is_lost_are_all_told_so() {
+    let (setup, mut client) = setup(json!({})).await;
+    setup.db.batch(AUDITED).await;
+    let statements = json!([{"query": "SELECT a FROM audited"}, {"query": "SELECT pg_sleep(60)"}]);
+    client.send_json("ExecuteBatch", &json!({"statements": statements})).await.unwrap();
+    let running = "wait_event = 'PgSleep'";
+    eventually("it runs", || async { setup.db.kill_backends(running).await == 1 }).await;
+    let (_, reply) = client.recv_json().await.unwrap();
+    let reply = ok(Ok(reply));
+    let written = ok(client.execute("SELECT count(*) AS n FROM audit", json!([])).await);
+    match codes(&reply)[0] {
+        "-" => assert_eq!(written["rows"], json!([{"n": 1}])),
+        code => {
+            assert_eq!(code, "57P01", "{reply}");
+            assert_eq!(written["rows"], json!([{"n": 0}]));
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_order_that_matters_is_kept() {
+    let (setup, mut client) = setup(json!({})).await;
+    setup
+        .db
+        .batch(
+            "CREATE FUNCTION mk() RETURNS void LANGUAGE plpgsql AS
+        'BEGIN CREATE TABLE IF NOT EXISTS made (a int); END'",
+        )
+        .await;
+    let statements = json!([
+        {"query": "SELECT mk()"}, {"query": "INSERT INTO made VALUES (1)"},
+        {"query": "SELECT count(*) AS n FROM made"},
+    ]);
+    let reply = ok(client.call("ExecuteBatch", json!({"statements": statements})).await);
+    assert_eq!(codes(&reply), ["-", "-", "-"], "{reply}");
+    // In a transaction the one that cannot be prepared is the one to blame.
+    ok(client.call("TransactionBegin", json!({"tx_id": "t"})).await);
+    let statements = json!([{"query": "SELECT 41 AS n"}, {"query": "SELECT * FROM nowhere"}]);
+    let request = json!({"tx_id": "t", "statements": statements});
+    let reply = ok(client.call("ExecuteBatch", request).await);
+    assert_eq!(codes(&reply), ["-", "42P01"]);
+    ok(client.call("TransactionRollback", json!({"tx_id": "t"})).await);
+    // A write with an old plan is not run after what followed it.
+    setup.db.batch("CREATE TABLE st (a int)").await;
+    let statements = json!([
+        {"query": "INSERT INTO st (a) VALUES (1) RETURNING *"}, {"query": "SELECT count(*) AS n FROM st"},
+    ]);
+    ok(client.call("ExecuteBatch", json!({"statements": statements})).await);
+    setup.db.batch("ALTER TABLE st ADD b text").await;
+    let reply = ok(client.call("ExecuteBatch", json!({"statements": statements})).await);
+    let counted = reply["results"][1]["rows"][0]["n"].as_i64().unwrap();
+    let inserted = i64::from(codes(&reply)[0] == "-");
+    assert_eq!(counted, 1 + inserted, "{reply}");
+}
+
+#[tokio::test]
+async fn several_old_plans_in_an_atomic_batch_go_unnoticed() {
+    let (setup, mut client) = setup(json!({})).await;
+    let statements = json!([
+        {"query": "SELECT * FROM t"}, {"query": "SELECT * FROM t WHERE a > 0"},
+        {"query": "SELECT * FROM t WHERE a < 0"},
+    ]);
+    for n in 0..3 {
+        let request = json!({"statements": statements, "atomic": true});
+        let reply = ok(client.call("ExecuteBatch", request).await);
+        assert_eq!(codes(&reply), ["-", "-", "-"], "{reply}");
+        setup.db.batch(&format!("ALTER TABLE t ADD d{n} text")).await;
+    }
+}
+
+#[tokio::test]
+async fn types_that_could_not_be_looked_up_are_not_remembered_as_unknown() {
+    let (setup, mut client) = setup(json!({})).await;
+    setup
+        .db
+        .batch(
+            "CREATE TYPE mood AS ENUM ('a', 'b'); CREATE TABLE m (x mood[]);
+        INSERT INTO m VALUES ('{a,b}')",
+        )
+        .await;
+    ok(client.call("TransactionBegin", json!({"tx_id": "t"})).await);
+    let statements = json!([{"query": "SELECT x FROM m"}, {"query": "SELECT * FROM nowhere"}]);
+    ok(client.call("ExecuteBatch", json!({"tx_id": "t", "statements": statements})).await);
+    ok(client.call("TransactionRollback", json!({"tx_id": "t"})).await);
+    for _ in 0..4 {
+        let reply = ok(client.execute("SELECT x FROM m", json!([])).await);
+        assert_eq!(reply["rows"], json!([{"x": ["a", "b"]}]));
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_sent_after_the_time_is_over() {
+    let (setup, mut client) = setup(json!({})).await;
+    setup.db.batch("CREATE TABLE locked (a int)").await;
+    ok(client.call("TransactionBegin", json!({"tx_id": "lock"})).await);
+    ok(client.call("Execute", json!({"tx_id": "lock", "query": "LOCK TABLE locked"})).await);
+    let statements = json!([
+        {"query": "SELECT * FROM locked"}, {"query": "INSERT INTO t VALUES (1)"},
+    ]);
+    let request = json!({"statements": statements, "timeout": 200});
+    let reply = ok(client.call("ExecuteBatch", request).await);
+    assert_eq!(codes(&reply), ["57014", "57014"], "{reply}");
+    assert_eq!(count(&mut client).await, 0);
+}

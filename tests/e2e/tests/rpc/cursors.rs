@@ -173,3 +173,71 @@ async fn a_migration_goes_unnoticed() {
         setup.db.batch(&format!("ALTER TABLE t ADD c{columns} text")).await;
     }
 }
+
+#[tokio::test]
+async fn what_a_cursor_sets_does_not_reach_the_next_caller() {
+    let setup = Setup::with_pool(json!({"max_connections": 1, "max_held": 1})).await;
+    let view = "CREATE VIEW sets AS SELECT set_config('TimeZone', 'Asia/Tokyo', false) AS zone";
+    setup.db.batch(view).await;
+    let mut client = setup.client().await;
+    ok(client.call("TransactionBegin", json!({"tx_id": "t"})).await);
+    let cursor = open(&mut client, json!({"tx_id": "t", "query": "SELECT zone FROM sets"})).await;
+    fetch(&mut client, &cursor, 10).await;
+    ok(client.call("TransactionCommit", json!({"tx_id": "t"})).await);
+    let reply = ok(client.execute("SELECT current_setting('TimeZone') AS zone", json!([])).await);
+    assert_ne!(reply["rows"][0]["zone"], "Asia/Tokyo");
+}
+
+#[tokio::test]
+async fn a_refused_cursor_leaves_its_transaction_alone() {
+    let setup = Setup::new().await;
+    setup.db.batch("CREATE TABLE t (a int)").await;
+    let mut client = setup.client().await;
+    ok(client.call("TransactionBegin", json!({"tx_id": "t"})).await);
+    let request = json!({"tx_id": "t", "query": "INSERT INTO t VALUES (1)"});
+    failed(client.call("CursorOpen", request).await, "0A000");
+    let cursor = open(&mut client, json!({"tx_id": "t", "query": "SELECT 1 AS n"})).await;
+    assert_eq!(fetch(&mut client, &cursor, 1).await["rows"], json!([{"n": 1}]));
+    ok(client.call("TransactionCommit", json!({"tx_id": "t"})).await);
+}
+
+#[tokio::test]
+async fn opening_takes_no_longer_than_it_may() {
+    let setup = Setup::new().await;
+    setup.db.batch("CREATE TABLE t (a int)").await;
+    let mut client = setup.client().await;
+    ok(client.call("TransactionBegin", json!({"tx_id": "lock"})).await);
+    let lock = json!({"tx_id": "lock", "query": "LOCK TABLE t"});
+    ok(client.call("Execute", lock).await);
+    let started = std::time::Instant::now();
+    let request = json!({"query": "SELECT * FROM t", "timeout": 200});
+    failed(client.call("CursorOpen", request).await, "57014");
+    assert!(started.elapsed() < std::time::Duration::from_secs(3), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn rows_that_another_codec_has_no_room_for_are_not_passed_over() {
+    const GOB: u8 = 0x20;
+    let setup = Setup::with(&json!({"rpc": {"max_frame_size": "64KiB"}})).await;
+    let mut client = setup.client().await;
+    let request = json!({"query": "SELECT n FROM generate_series(1, 100000) AS n"});
+    let cursor = open(&mut client, request).await;
+    // {"CursorID": cursor, "Count": 3000}, as Go writes it.
+    let mut body = vec![0x2b, 0x7f, 3, 1, 1, 1, b'R', 1, 0xff, 0x80, 0, 1, 2, 1, 8];
+    body.extend_from_slice(b"CursorID");
+    body.extend_from_slice(&[1, 12, 0, 1, 5]);
+    body.extend_from_slice(b"Count");
+    body.extend_from_slice(&[1, 4, 0, 0, 0]);
+    body[0] = u8::try_from(body.len() - 1).unwrap();
+    let mut value = vec![0xff, 0x80, 1, u8::try_from(cursor.len()).unwrap()];
+    value.extend_from_slice(cursor.as_bytes());
+    value.extend_from_slice(&[1, 0xfe, 0x17, 0x70, 0]);
+    body.push(u8::try_from(value.len()).unwrap());
+    body.extend(value);
+    let seq = client.next_seq();
+    client.send(seq, "CursorFetch", GOB, &body).await.unwrap();
+    let reply = client.recv().await.unwrap();
+    assert_eq!(reply.flags, GOB, "{:?}", String::from_utf8_lossy(&reply.body));
+    assert!(String::from_utf8_lossy(&reply.body).contains("54000"), "too much for gob");
+    failed(client.call("CursorFetch", json!({"cursor_id": cursor})).await, "25000");
+}

@@ -14,6 +14,11 @@ use crate::codec::MAX_DEPTH;
 const MAX_TYPES: usize = 1000;
 /// Values that one body may hold: in memory each takes many times the byte that it may take there.
 const MAX_VALUES: usize = 4 * 1024 * 1024;
+/// Longest name of a field, bytes, and most fields of all types together.
+const MAX_NAME: usize = 256;
+const MAX_FIELDS: usize = 10_000;
+/// What a value costs of [`MAX_VALUES`] for each so many bytes of its field's name.
+const NAME_UNIT: usize = 16;
 /// Elements that a list makes room for before it has seen them.
 const MAX_PREALLOCATED: usize = 256;
 
@@ -34,8 +39,12 @@ enum Type {
 
 /// Reads the one value of a body.
 pub(in crate::codec) fn to_json(body: &[u8]) -> Result<Value> {
-    let mut decoder =
-        Decoder { types: HashMap::new(), values_left: MAX_VALUES, stream: Reader(body) };
+    let mut decoder = Decoder {
+        types: HashMap::new(),
+        values_left: MAX_VALUES,
+        fields_left: MAX_FIELDS,
+        stream: Reader(body),
+    };
     while !decoder.stream.0.is_empty() {
         let mut message = decoder.message()?;
         let id = message.int()?;
@@ -59,11 +68,18 @@ pub(in crate::codec) fn to_json(body: &[u8]) -> Result<Value> {
 struct Decoder<'a> {
     types: HashMap<i64, Type>,
     values_left: usize,
+    fields_left: usize,
     /// Messages that have not been begun.
     stream: Reader<'a>,
 }
 
 impl<'a> Decoder<'a> {
+    fn spend(&mut self, values: usize) -> Result<()> {
+        let left = self.values_left.checked_sub(values);
+        self.values_left = left.ok_or_else(|| format!("it holds more than {MAX_VALUES} values"))?;
+        Ok(())
+    }
+
     fn message(&mut self) -> Result<Reader<'a>> {
         let len = self.stream.len()?;
         self.stream.take(len).map(Reader)
@@ -75,7 +91,11 @@ impl<'a> Decoder<'a> {
         message.fields(|message, number| {
             defined = Some(match number {
                 0 | 1 => Type::List(message.definition()?.1),
-                2 => Type::Struct(message.struct_definition()?.into()),
+                2 => {
+                    let fields = message.struct_definition(self.fields_left)?;
+                    self.fields_left -= fields.len().min(self.fields_left);
+                    Type::Struct(fields.into())
+                }
                 3 => {
                     let (_, key, value) = message.definition()?;
                     Type::Map { key, value }
@@ -108,10 +128,7 @@ impl<'a> Decoder<'a> {
     }
 
     fn value(&mut self, id: i64, message: &mut Reader<'a>, depth: usize) -> Result<Value> {
-        self.values_left = self
-            .values_left
-            .checked_sub(1)
-            .ok_or_else(|| format!("it holds more than {MAX_VALUES} values"))?;
+        self.spend(1)?;
         if depth > MAX_DEPTH {
             return Err("nested too deep".to_owned());
         }
@@ -176,6 +193,7 @@ impl<'a> Decoder<'a> {
         let mut map = Map::new();
         message.fields(|message, number| {
             let (name, id) = fields.get(number).ok_or("a field that its type does not have")?;
+            self.spend(name.len() / NAME_UNIT)?;
             map.insert(name.clone(), self.value(*id, message, depth)?);
             Ok(())
         })?;
@@ -323,7 +341,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The definition of a struct: its fields with their types.
-    fn struct_definition(&mut self) -> Result<Vec<(String, i64)>> {
+    fn struct_definition(&mut self, most: usize) -> Result<Vec<(String, i64)>> {
         let mut fields = Vec::new();
         self.fields(|reader, number| match number {
             0 => reader.common().map(drop),
@@ -338,6 +356,11 @@ impl<'a> Reader<'a> {
                         }
                         Ok(())
                     })?;
+                    if name.len() > MAX_NAME || fields.len() >= most {
+                        return Err(format!(
+                            "a field's name of more than {MAX_NAME} bytes, or more than {MAX_FIELDS} fields"
+                        ));
+                    }
                     fields.push((name, id));
                 }
                 Ok(())

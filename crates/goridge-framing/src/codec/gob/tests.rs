@@ -64,6 +64,22 @@ fn bodies_that_are_cut_or_made_up_are_refused() {
     }
 }
 
+#[test]
+fn small_bodies_take_little_memory() {
+    // A type with more fields than there may be, and one whose field has a very long name.
+    let mut fields = vec![0xff, 0x81, 3, 1, 2, 0xff, 0x82, 0, 1, 0xfd, 1, 0, 0];
+    fields.resize(fields.len() + 70_000, 0);
+    let mut name = vec![0xff, 0x81, 3, 1, 2, 0xff, 0x82, 0, 1, 1, 1, 0xfe, 1, 1];
+    name.resize(name.len() + 257, b'x');
+    name.extend_from_slice(&[1, 4, 0, 0, 0]);
+    for message in [fields, name] {
+        let len = u32::try_from(message.len()).unwrap().to_be_bytes();
+        let body = [&[0xfc][..], &len, &message].concat();
+        let refused = to_json(&body).unwrap_err();
+        assert!(refused.contains("a field's name of more than"), "{refused}");
+    }
+}
+
 static INNER: StructShape =
     StructShape { name: "Inner", fields: &[Field { name: "a", go_name: "A", shape: Shape::Int }] };
 static OUTER: StructShape = StructShape {

@@ -26,6 +26,8 @@ while [ -f "$pid_file" ] && [ "$tries" -lt 200 ]; do
     tries=$((tries + 1))
 done
 [ ! -f "$pid_file" ] || kill -s KILL "$(head -n 1 "$pid_file")"
+# What was started in the background of a script ignores SIGINT.
+kill -s TERM 0
 rm -rf "$1" || { sleep 1; rm -rf "$1"; }
 "#;
 

@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use goridge_framing::Codec;
 use goridge_framing::fields::Entries;
 use pool_manager::values::{Args, RowShape, RowStyle, ValueStyle};
 use pool_manager::{CursorId, Error, PRIMARY, SqlState, Statement};
@@ -169,7 +170,14 @@ async fn fetch(
     request: &CursorFetchRequest,
     reply: &mut Document,
 ) -> Result<bool, Error> {
-    let (id, style) = cursor(request.cursor_id.as_deref())?;
+    let (id, mut style) = cursor(request.cursor_id.as_deref())?;
+    // Whoever opened it may have spoken another codec.
+    if reply.codec().converts() {
+        style.values = ValueStyle::Text;
+    }
+    if reply.codec() == Codec::Proto {
+        style.shape = RowShape::List;
+    }
     let count = match request.count.unwrap_or(0) {
         0 => DEFAULT_COUNT,
         count if (1..=MAX_COUNT).contains(&count) => count,

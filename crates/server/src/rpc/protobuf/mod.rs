@@ -16,7 +16,11 @@ use serde_json::{Value, json};
 use generated as messages;
 
 /// Largest request: in memory a value takes many times the bytes that it may take in a message.
-const MAX_REQUEST: usize = 16 * 1024 * 1024;
+const MAX_REQUEST: usize = 8 * 1024 * 1024;
+/// Values that the arguments of a request may hold, and statements of a batch: told before they are
+/// converted, which takes much more.
+const MAX_VALUES: usize = 1024 * 1024;
+const MAX_STATEMENTS: usize = 1000;
 
 /// The JSON document of a request.
 ///
@@ -27,22 +31,29 @@ pub(super) fn request(method: &str, body: &[u8]) -> Result<Vec<u8>, RequestError
     if body.len() > MAX_REQUEST {
         return Err(refuse(format!("more than {MAX_REQUEST} bytes")));
     }
-    let document = read(method, body).map_err(|error| refuse(error.to_string()))?;
+    let document = read(method, body).map_err(refuse)?;
     Ok(document.to_string().into_bytes())
 }
 
-fn read(method: &str, body: &[u8]) -> Result<Value, prost::DecodeError> {
+fn read(method: &str, body: &[u8]) -> Result<Value, String> {
     let mut document = match method {
-        "Execute" => decode::<messages::ExecuteRequest>(body)?,
-        "ExecuteBatch" => decode::<messages::ExecuteBatchRequest>(body)?,
-        "CursorOpen" => decode::<messages::CursorOpenRequest>(body)?,
-        "CursorFetch" => decode::<messages::CursorFetchRequest>(body)?,
-        "TransactionBegin" | "BeginTransaction" => {
-            decode::<messages::TransactionBeginRequest>(body)?
+        "Execute" => decode(body, |message: &messages::ExecuteRequest| values(&message.args))?,
+        "ExecuteBatch" => decode(body, |message: &messages::ExecuteBatchRequest| {
+            if message.statements.len() > MAX_STATEMENTS {
+                return usize::MAX;
+            }
+            message.statements.iter().map(|statement| values(&statement.args)).sum()
+        })?,
+        "CursorOpen" => {
+            decode(body, |message: &messages::CursorOpenRequest| values(&message.args))?
         }
-        "SessionBegin" => decode::<messages::SessionBeginRequest>(body)?,
-        "PoolStats" | "HealthCheck" | "Version" => decode::<messages::DatabaseRequest>(body)?,
-        _ => decode::<messages::EndRequest>(body)?,
+        "CursorFetch" => decode(body, |_: &messages::CursorFetchRequest| 0)?,
+        "TransactionBegin" | "BeginTransaction" => {
+            decode(body, |_: &messages::TransactionBeginRequest| 0)?
+        }
+        "SessionBegin" => decode(body, |_: &messages::SessionBeginRequest| 0)?,
+        "PoolStats" | "HealthCheck" | "Version" => decode(body, |_: &messages::DatabaseRequest| 0)?,
+        _ => decode(body, |_: &messages::EndRequest| 0)?,
     };
     if let Some(fields) = document.as_object_mut() {
         match method {
@@ -66,9 +77,33 @@ fn read(method: &str, body: &[u8]) -> Result<Value, prost::DecodeError> {
     Ok(document)
 }
 
-fn decode<M: Message + Default + Serialize>(body: &[u8]) -> Result<Value, prost::DecodeError> {
+/// Decodes a message, unless it holds more values than it may.
+fn decode<M: Message + Default + Serialize>(
+    body: &[u8],
+    values: impl FnOnce(&M) -> usize,
+) -> Result<Value, String> {
+    let message = M::decode(body).map_err(|error| error.to_string())?;
+    if values(&message) > MAX_VALUES {
+        return Err(format!(
+            "more than {MAX_VALUES} values in the arguments, or {MAX_STATEMENTS} statements"
+        ));
+    }
     // A struct of these types is always a JSON document.
-    Ok(serde_json::to_value(M::decode(body)?).unwrap_or_default())
+    Ok(serde_json::to_value(message).unwrap_or_default())
+}
+
+/// How many values these are, with those in lists and documents.
+fn values(values: &[messages::Value]) -> usize {
+    values.iter().map(values_of).sum()
+}
+
+fn values_of(value: &messages::Value) -> usize {
+    use messages::value::Kind;
+    1 + match &value.kind {
+        Some(Kind::List(list)) => values(&list.items),
+        Some(Kind::Document(document)) => document.fields.values().map(values_of).sum(),
+        _ => 0,
+    }
 }
 
 /// The message of a reply that was written as JSON.

@@ -78,6 +78,18 @@ fn failures_fit_every_reply() {
     }
 }
 
+#[test]
+fn small_bodies_take_little_memory() {
+    for (method, body) in [
+        ("ExecuteBatch", [0x12, 0].repeat(1001)),
+        ("Execute", [0x1a, 0].repeat(1024 * 1024 + 1)),
+        ("Execute", vec![0; 8 * 1024 * 1024 + 1]),
+    ] {
+        let refused = request(method, &body).unwrap_err().to_string();
+        assert!(refused.contains("more than"), "{refused}");
+    }
+}
+
 proptest! {
     #[test]
     fn arbitrary_bodies_never_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
