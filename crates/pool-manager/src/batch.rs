@@ -1,19 +1,21 @@
 //! Several statements in one call: each by itself, or all or none of them.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::classify::{Classification, TransactionControl};
 use crate::connection::{
-    BatchExecution, BatchSink, CommandTag, ExecuteError, Execution, Outcome, ResultSink, SendSink,
-    Settings, SinkError,
+    BatchExecution, BatchRun, BatchSink, CommandTag, ExecuteError, Execution, Outcome, ResultSink,
+    SendSink, Settings, SinkError,
 };
 use crate::engine::TransactionStatus;
-use crate::error::{Error, Exposure};
+use crate::error::Error;
 use crate::pool::{Checkout, Pool};
 use crate::server_error::SqlState;
 use crate::statement::{
-    Statement, TimeLimit, check_text, commit_became_rollback, exposure, refuse_outside_session,
+    Statement, TimeLimit, check_text, exposure, put_settings_back, refuse_outside_session,
 };
+use crate::transaction::commit;
 use crate::values::Arg;
 
 /// Inside a transaction a batch that is all or nothing is one of these.
@@ -87,13 +89,8 @@ pub(crate) async fn run_batch_held<R: BatchResults>(
     let push = checkout.push_settings(batch.settings, pool.types());
     let pushed = pool.within_limit(batch.limit, push).await?;
     let result = run(checkout, batch, &plan, results).await;
-    if let Some(restore) = pushed
-        && checkout.at_rest()
-    {
-        let restore = checkout.restore_settings(restore, false, pool.types());
-        if pool.within_limit(batch.limit, restore).await.is_err() {
-            checkout.mark_dirty();
-        }
+    if let Some(restore) = pushed {
+        put_settings_back(checkout, restore, false, batch.limit).await;
     }
     result
 }
@@ -101,7 +98,7 @@ pub(crate) async fn run_batch_held<R: BatchResults>(
 /// What is known of the statements beforehand.
 struct Plan {
     /// Those that are not refused, with their places in the batch.
-    classes: Vec<(usize, std::sync::Arc<Classification>)>,
+    classes: Vec<(usize, Arc<Classification>)>,
     /// Of a batch that is all or nothing: the first one that cannot be run.
     refused: Option<usize>,
 }
@@ -135,7 +132,7 @@ impl Plan {
     }
 
     fn executions<'a>(&'a self, pool: &'a Pool, batch: &Batch<'a>) -> Vec<Execution<'a>> {
-        let execution = |(index, class): &'a (usize, std::sync::Arc<Classification>)| {
+        let execution = |(index, class): &'a (usize, Arc<Classification>)| {
             let (sql, args) = batch.statements.get(*index)?;
             Some(Execution { sql, args, class, simple: false, types: pool.types() })
         };
@@ -160,8 +157,7 @@ fn refuse(statement: &Statement<'_>, class: &Classification, alone: bool) -> Res
 
 /// What is said of statements of a batch that has failed before they were reached.
 fn not_run() -> Error {
-    Exposure { in_transaction: true, read_only: false, atomic: true, what: "the statement" }
-        .explain(ExecuteError::NotReached)
+    Error::refused(SqlState::IN_FAILED_TRANSACTION, ExecuteError::NotReached.to_string())
 }
 
 async fn run<R: BatchResults>(
@@ -182,17 +178,23 @@ async fn run<R: BatchResults>(
     }
     let own = checkout.status() == TransactionStatus::Idle;
     // Each statement may meet an old plan once.
-    for again in 0..=plan.classes.len() {
+    let mut attempts = plan.classes.len() + 1;
+    loop {
+        attempts -= 1;
         pool.within_limit(batch.limit, open(checkout, own)).await?;
-        let (failed, stale) = run_once(checkout, &pool, batch, plan, &execution, results).await;
-        let Some(failed) = failed else {
-            return close(checkout, &pool, batch, own).await.map(|()| BatchEnd::Done);
-        };
+        let (failed, run) = run_once(checkout, &pool, batch, plan, &execution, results).await;
+        let Some(failed) = failed else { break };
         undo(checkout, own).await;
         // Nothing of it has happened: plans that were out of date are prepared anew.
-        if again == plan.classes.len() || !own || !stale || !checkout.at_rest() {
+        let again = run == BatchRun::Stale && own && attempts > 0 && checkout.at_rest();
+        if !again {
             return Ok(BatchEnd::Failed(failed));
         }
+    }
+    if own {
+        commit(checkout).await?;
+    } else {
+        pool.within_limit(batch.limit, checkout.command(RELEASE)).await?;
     }
     Ok(BatchEnd::Done)
 }
@@ -202,7 +204,7 @@ async fn open(checkout: &mut Checkout, own: bool) -> Result<(), ExecuteError> {
     if own { checkout.begin("BEGIN").await } else { checkout.command(SAVEPOINT).await.map(drop) }
 }
 
-/// Runs the statements once: the first one that failed, and whether it only met an old plan.
+/// Runs the statements once: the first one that failed, and how it went.
 async fn run_once<R: BatchResults>(
     checkout: &mut Checkout,
     pool: &Pool,
@@ -210,40 +212,29 @@ async fn run_once<R: BatchResults>(
     plan: &Plan,
     execution: &BatchExecution<'_>,
     results: &mut R,
-) -> (Option<usize>, bool) {
+) -> (Option<usize>, BatchRun) {
     let limit = pool.limit(batch.limit);
     let status = checkout.status();
     let atomic = batch.atomic;
-    let mut sinks =
-        Explaining { pool, plan, status, limit, atomic, results, ended: 0, failed: None };
-    let outcome = checkout.execute_batch_within(execution, &mut sinks, limit).await;
-    if outcome.is_none() {
-        // The server does not react: neither to the one that runs, nor to those behind it.
+    let mut sinks = Explaining {
+        pool,
+        plan,
+        status,
+        deadline: execution.deadline,
+        atomic,
+        results,
+        ended: 0,
+        failed: None,
+    };
+    let run = checkout.execute_batch_within(execution, &mut sinks, limit).await;
+    if run == BatchRun::Stuck {
+        // Neither the one that runs, nor those behind it.
         for index in sinks.ended..plan.classes.len() {
             let error = ExecuteError::Stuck(limit.unwrap_or_default());
             sinks.ended(index, Err(error), Duration::ZERO);
         }
     }
-    (sinks.failed, outcome == Some(true))
-}
-
-/// Makes what was done last.
-async fn close(
-    checkout: &mut Checkout,
-    pool: &Pool,
-    batch: &Batch<'_>,
-    own: bool,
-) -> Result<(), Error> {
-    if !own {
-        let release = checkout.command(RELEASE);
-        return pool.within_limit(batch.limit, release).await.map(drop);
-    }
-    let limit = pool.limit(TimeLimit::Configured).unwrap_or(Duration::MAX);
-    let ended = tokio::time::timeout(limit, checkout.commit()).await;
-    match ended.map_err(|_| Error::OutcomeUnknown { what: "COMMIT" })?? {
-        crate::connection::Ended::Committed => Ok(()),
-        crate::connection::Ended::RolledBack => Err(commit_became_rollback()),
-    }
+    (sinks.failed, run)
 }
 
 /// Takes back what was done. When that fails the connection is closed, which does it, too.
@@ -268,7 +259,7 @@ struct Explaining<'a, R> {
     plan: &'a Plan,
     /// Before the first of them.
     status: TransactionStatus,
-    limit: Option<Duration>,
+    deadline: Option<(Instant, Duration)>,
     atomic: bool,
     results: &'a mut R,
     /// So many have ended.
@@ -294,21 +285,27 @@ impl<R: BatchResults> BatchSink for Explaining<'_, R> {
         if result.is_err() && !never_ran {
             self.failed.get_or_insert(*place);
         }
-        let result = match (result, self.limit) {
-            (Err(ExecuteError::Server(error)), Some(limit))
+        let result = result.map(|outcome| outcome.tag).map_err(|error| self.explain(error, class));
+        self.results.ended(*place, result, took);
+    }
+}
+
+impl<R> Explaining<'_, R> {
+    fn explain(&self, error: ExecuteError, class: &Classification) -> Error {
+        let late = self.deadline.filter(|(deadline, _)| Instant::now() >= *deadline);
+        match (error, late) {
+            (ExecuteError::Server(error), Some((_, limit)))
                 if error.code == SqlState::QUERY_CANCELED =>
             {
-                Err(Error::TimedOut(limit))
+                Error::TimedOut(limit)
             }
-            (Err(error @ ExecuteError::Sink(SinkError::TooLarge { .. })), _) if self.atomic => {
-                Err(Error::refused(
+            (error @ ExecuteError::Sink(SinkError::TooLarge { .. }), _) if self.atomic => {
+                Error::refused(
                     SqlState::PROGRAM_LIMIT_EXCEEDED,
                     format!("{error}; nothing of the batch has taken effect. Fetch less at a time"),
-                ))
+                )
             }
-            (Err(error), _) => Err(exposure(self.status, class, false).explain(error)),
-            (Ok(outcome), _) => Ok(outcome.tag),
-        };
-        self.results.ended(*place, result, took);
+            (error, _) => exposure(self.status, class, false).explain(error),
+        }
     }
 }

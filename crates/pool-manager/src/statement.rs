@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use crate::classify::{Classification, TransactionControl};
 use crate::connection::{
-    CommandTag, ExecuteError, Execution, Outcome, SendSink, ServerConnection, Settings,
+    CommandTag, ExecuteError, Execution, Outcome, Restore, SendSink, ServerConnection, Settings,
 };
 use crate::engine::TransactionStatus;
 use crate::error::{Error, Exposure};
@@ -234,15 +234,10 @@ pub(crate) async fn run_held(
     let push = checkout.push_settings(settings, pool.types());
     let pushed = pool.within_limit(statement.limit, push).await?;
     let result = pool.run(checkout, statement, &class, sink).await;
-    if let Some(restore) = pushed
-        && checkout.at_rest()
-    {
-        // A failure here leaves a session whose settings are not known.
+    if let Some(restore) = pushed {
+        // A statement that begins or ends a transaction may have taken them back already.
         let ended = class.transaction != TransactionControl::None;
-        let restore = checkout.restore_settings(restore, ended, pool.types());
-        if pool.within_limit(statement.limit, restore).await.is_err() {
-            checkout.mark_dirty();
-        }
+        put_settings_back(checkout, restore, ended, statement.limit).await;
     }
     let tag = result?.tag;
     let asked_to_commit = matches!(
@@ -257,6 +252,24 @@ pub(crate) async fn run_held(
         return Err(commit_became_rollback());
     }
     Ok(tag)
+}
+
+/// Puts the settings of a held connection back to what they were before some were pushed. A failure
+/// leaves a session whose settings are not known.
+pub(crate) async fn put_settings_back(
+    checkout: &mut Checkout,
+    restore: Restore,
+    ended: bool,
+    limit: TimeLimit,
+) {
+    if !checkout.at_rest() {
+        return;
+    }
+    let pool = checkout.pool().clone();
+    let restore = checkout.restore_settings(restore, ended, pool.types());
+    if pool.within_limit(limit, restore).await.is_err() {
+        checkout.mark_dirty();
+    }
 }
 
 /// The settings to put in force around a statement on a held connection, and to put back after it.

@@ -182,13 +182,7 @@ impl Transaction {
     /// answered after `behavior.query_timeout`.
     pub async fn commit(mut self) -> Result<(), Error> {
         self.check_open()?;
-        let limit = self.pool().limit(TimeLimit::Configured);
-        // Not cancelled: a COMMIT that waits for a standby would then call itself successful.
-        let ended = timeout(limit.unwrap_or(Duration::MAX), self.checkout.commit()).await;
-        match ended.map_err(|_| Error::OutcomeUnknown { what: "COMMIT" })?? {
-            Ended::Committed => Ok(()),
-            Ended::RolledBack => Err(commit_became_rollback()),
-        }
+        commit(&mut self.checkout).await
     }
 
     /// Rolls back. A lost connection is success too: the server rolls back by itself.
@@ -285,6 +279,17 @@ impl Session {
     /// What is said of `statement` when it is cut off, if it may have taken effect.
     pub(crate) fn cut_off(&self, statement: &Statement<'_>) -> Option<Error> {
         cut_off(&self.checkout, statement)
+    }
+}
+
+/// Commits what is open on a connection; every answer but the server's COMMIT is an error.
+pub(crate) async fn commit(checkout: &mut Checkout) -> Result<(), Error> {
+    let limit = checkout.pool().limit(TimeLimit::Configured);
+    // Not cancelled: a COMMIT that waits for a standby would then call itself successful.
+    let ended = timeout(limit.unwrap_or(Duration::MAX), checkout.commit()).await;
+    match ended.map_err(|_| Error::OutcomeUnknown { what: "COMMIT" })?? {
+        Ended::Committed => Ok(()),
+        Ended::RolledBack => Err(commit_became_rollback()),
     }
 }
 

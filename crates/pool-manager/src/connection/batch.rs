@@ -1,27 +1,33 @@
-//! Several statements in one round trip: what the connection lacks is prepared first, then all are
-//! sent in one write, and their replies read in order.
+//! Several statements in one round trip: their messages go out in one write, and the replies are read
+//! in order.
 //!
-//! Only single queries (`Classification::cacheable`) travel together. They cannot change what the
-//! texts behind them mean, nor ask for data of a COPY; all else runs alone, between them.
+//! Only single queries (`Classification::cacheable`) travel together, in flights; all else runs alone,
+//! between them:
 //!
-//! Each is followed by a Sync of its own, and so commits by itself. Queries that only read share one
-//! Sync, which spares the server a transaction and a write for each. Should one of those fail, all of
-//! them are run again by themselves: what looks like a read may call what writes.
+//! ```text
+//!                          reads           writes
+//! outside a transaction    one Sync        a Sync each, prepared before and without a result
+//! inside                   one Sync, prepared before
+//! ```
+//! Reads under one Sync spare the server a transaction and a write for each. Outside they must not
+//! share a fate: should one fail, all of its flight run again, alone, since what looks like a read may
+//! call what writes. What is still to be prepared could mean something else behind a write, or spoil
+//! the caller's transaction; and what returns rows could have an old plan, and be run again only
+//! before anything else has.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::ServerConnection;
-use super::execute::{ExecuteError, Execution, Outcome, Progress, SendSink};
+use super::execute::{ExecuteError, Execution, Outcome, Progress, SendSink, Within};
 use super::extended::{Replies, not_executed};
 use super::statements::Prepared;
 use crate::engine::{LinkError, TransactionStatus, tag};
 use crate::server_error::ServerError;
 
-/// Most statements that are under way at a time: what is behind them when the time is over is
-/// not sent any more.
-const MAX_TOGETHER: usize = 64;
-/// The same of those that do not only read. Each may have to be cancelled by itself.
+/// Most queries of a flight: what is behind them when the time is over is not sent any more.
+const MAX_FLIGHT: usize = 64;
+/// The same of writes that stand for themselves, each of which may have to be cancelled.
 const MAX_WRITES: usize = 8;
 
 /// Takes what the statements of a batch come to. A statement that is run anew begins anew.
@@ -35,313 +41,266 @@ pub(crate) trait BatchSink: Send {
 /// The statements of a batch, and how they belong together.
 pub(crate) struct BatchExecution<'a> {
     pub(crate) statements: Vec<Execution<'a>>,
-    /// The first error ends the batch.
+    /// The first error ends the batch, which is in a transaction.
     pub(crate) stop: bool,
     /// Nothing more is sent from here on.
     pub(crate) deadline: Option<(Instant, Duration)>,
 }
 
-/// What has become of statements that were run together.
+impl BatchExecution<'_> {
+    /// The error of what was not sent in time, when the time is over.
+    fn late(&self) -> Option<ExecuteError> {
+        let (deadline, limit) = self.deadline?;
+        (Instant::now() >= deadline).then_some(ExecuteError::TimedOut(limit))
+    }
+}
+
+/// How a batch has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BatchRun {
+    /// Every statement has its answer.
+    Done,
+    /// It was stopped by an error that only says that a plan was out of date.
+    Stale,
+    /// The server does not react to cancel requests: not every statement has its answer.
+    Stuck,
+}
+
+/// What has become of a flight, or of a statement that ran alone.
 #[derive(Default)]
-struct Round {
+struct Landing {
     /// One of them failed.
     failed: bool,
-    /// The connection is gone.
+    /// Because its plan was out of date.
+    stale: bool,
+    /// The connection is gone, after this farewell if there was one.
     lost: Option<Option<Box<ServerError>>>,
-    /// Those whose plans were out of date: nothing of them has run.
-    stale: Vec<usize>,
-    /// An error has kept those from this one on from running.
-    resume: Option<usize>,
-    /// They were a unit that has failed, and nothing of it has taken effect.
+    /// Reads of which one has failed: nothing of them has taken effect, and none is answered.
     undone: bool,
 }
 
-/// How queries were sent.
-#[derive(Clone, Copy)]
-struct Sent {
-    /// One Sync is behind all of them, and the first error skips the rest.
-    as_unit: bool,
-    /// Anything was sent at all.
-    any: bool,
-    /// Outside a transaction of the caller's.
-    outside: bool,
+impl Landing {
+    fn note(&mut self, result: &Result<Outcome, ExecuteError>) {
+        match result {
+            Ok(_) | Err(ExecuteError::NotReached) => return,
+            Err(ExecuteError::Lost { error, .. }) if self.lost.is_none() => {
+                self.lost = Some(fatal_of(error));
+            }
+            Err(_) => {}
+        }
+        self.failed = true;
+    }
 }
 
 impl ServerConnection {
-    /// Executes the statements in order. With `stop`, in a transaction of the caller's, the first
-    /// error keeps the rest from running, and `true` is returned for a failure that only says that
-    /// a plan was out of date.
-    ///
-    /// Not cancel safe for the connection, as [`execute`](Self::execute).
-    pub(crate) async fn execute_batch(
+    /// [`execute_batch`](Self::execute_batch), cancelled at the server when it takes longer than
+    /// `limit`.
+    pub(crate) async fn execute_batch_within(
         &mut self,
         batch: &BatchExecution<'_>,
         sinks: &mut dyn BatchSink,
-    ) -> bool {
-        let mut at = 0;
-        // Up to here everything is run by itself.
-        let mut singly = 0;
-        while at < batch.statements.len() {
-            if let Some((deadline, limit)) = batch.deadline
-                && Instant::now() >= deadline
-            {
-                end_rest(batch, at, sinks, || ExecuteError::TimedOut(limit));
-                return false;
-            }
-            let rest = batch.statements.get(at..).unwrap_or_default();
-            // No more than are kept at a time: none may be evicted by another one.
-            let most = MAX_TOGETHER.min(self.statements.limit());
-            let count = rest.iter().take(most).take_while(|what| self.is_kept(what)).count();
-            let queries = self.flight(rest.get(..count).unwrap_or_default(), batch.stop);
-            let round = match (queries, rest.first()) {
-                ([], Some(what)) => self.alone(what, at, sinks).await,
-                _ => self.together(queries, at, batch, at < singly, sinks).await,
-            };
-            if round.undone && round.lost.is_none() {
-                singly = at + queries.len();
-                continue;
-            }
-            at += round.resume.unwrap_or(queries.len().max(1));
-            if let Some(fatal) = round.lost {
-                let lost = || not_executed(LinkError::Closed(fatal.clone()));
-                end_rest(batch, at, sinks, lost);
-                return false;
-            }
-            if batch.stop && round.failed {
-                end_rest(batch, at, sinks, || ExecuteError::NotReached);
-                return !round.stale.is_empty();
-            }
+        limit: Option<Duration>,
+    ) -> BatchRun {
+        let Some(limit) = limit else { return self.execute_batch(batch, sinks).await };
+        match self.canceller().within(limit, self.execute_batch(batch, sinks)).await {
+            Within::Done(run) | Within::Cancelled(run) => run,
+            Within::Stuck => BatchRun::Stuck,
         }
-        false
     }
 
-    /// As many of the queries at the front as can be sent together. None goes that is still to be
-    /// prepared and might mean something else, or spoil the transaction, behind those in front of it.
-    fn flight<'a, 'b>(&mut self, queries: &'a [Execution<'b>], stop: bool) -> &'a [Execution<'b>] {
-        let queries = if stop { queries } else { of_one_kind(queries) };
-        let in_transaction = self.link.status() != TransactionStatus::Idle;
-        let mut writes = 0;
-        for (index, what) in queries.iter().enumerate() {
-            let before = queries.get(..index).unwrap_or_default();
-            let is_new = || !before.iter().any(|other| other.sql == what.sql);
-            let matters = in_transaction || writes > 0;
-            let waits = index > 0 && matters && is_new() && self.prepared(what).is_none();
-            writes += usize::from(!what.class.read_only);
-            if waits || writes > MAX_WRITES {
-                return before;
+    /// Executes the statements in order.
+    ///
+    /// Not cancel safe for the connection, as [`execute`](Self::execute).
+    async fn execute_batch(
+        &mut self,
+        batch: &BatchExecution<'_>,
+        sinks: &mut dyn BatchSink,
+    ) -> BatchRun {
+        let mut at = 0;
+        // Up to here each runs alone.
+        let mut alone_to = 0;
+        while let Some(rest) = batch.statements.get(at..).filter(|rest| !rest.is_empty()) {
+            if let Some(ExecuteError::TimedOut(limit)) = batch.late() {
+                end_rest(batch, at, sinks, || ExecuteError::TimedOut(limit));
+                return BatchRun::Done;
             }
+            let flight = if at < alone_to { &[] } else { self.flight(rest) };
+            let landing = match (flight, rest.first()) {
+                ([] | [_], Some(what)) => self.alone(what, at, sinks).await,
+                _ => self.fly(flight, at, batch, sinks).await,
+            };
+            let end = at + flight.len().max(1);
+            if let Some(fatal) = landing.lost {
+                let lost = || not_executed(LinkError::Closed(fatal.clone()));
+                end_rest(batch, end, sinks, lost);
+                return BatchRun::Done;
+            }
+            if batch.stop && landing.failed {
+                end_rest(batch, end, sinks, || ExecuteError::NotReached);
+                return if landing.stale { BatchRun::Stale } else { BatchRun::Done };
+            }
+            (at, alone_to) = if landing.undone { (at, end) } else { (end, alone_to) };
         }
-        queries
+        BatchRun::Done
+    }
+
+    /// As many of the statements at the front as can travel together.
+    fn flight<'a, 'b>(&mut self, rest: &'a [Execution<'b>]) -> &'a [Execution<'b>] {
+        let outside = self.link.status() == TransactionStatus::Idle;
+        let reads = rest.first().is_some_and(|what| what.class.read_only);
+        // No more than are kept at a time: none may be evicted by another one.
+        let most = if outside && !reads { MAX_WRITES } else { MAX_FLIGHT };
+        let most = most.min(self.statements.limit());
+        let joins = |what: &Execution<'_>| {
+            if outside && reads {
+                return what.class.read_only && self.is_kept(what);
+            }
+            let prepared = self.prepared(what);
+            prepared.is_some_and(|statement| {
+                !outside || (!what.class.read_only && statement.columns.is_none())
+            })
+        };
+        let count = rest.iter().take(most).map(joins).take_while(|joins| *joins).count();
+        rest.get(..count).unwrap_or_default()
     }
 
     /// A statement that does not travel with others.
-    async fn alone(&mut self, what: &Execution<'_>, at: usize, sinks: &mut dyn BatchSink) -> Round {
+    async fn alone(
+        &mut self,
+        what: &Execution<'_>,
+        at: usize,
+        sinks: &mut dyn BatchSink,
+    ) -> Landing {
         let started = Instant::now();
         let result = self.execute(what, sinks.rows(at)).await;
-        let mut round = Round { failed: result.is_err(), ..Round::default() };
-        if let Err(ExecuteError::Lost { error, .. }) = &result {
-            round.lost = Some(fatal_of(error));
-        }
+        let mut landing = Landing { stale: is_stale(&result), ..Landing::default() };
+        landing.note(&result);
         sinks.ended(at, result, started.elapsed());
-        round
+        landing
     }
 
-    /// Queries that are sent in one write, the first of them being number `at`.
-    async fn together(
+    /// A flight, whose first query is number `at`.
+    async fn fly(
         &mut self,
-        queries: &[Execution<'_>],
+        flight: &[Execution<'_>],
         at: usize,
         batch: &BatchExecution<'_>,
-        singly: bool,
         sinks: &mut dyn BatchSink,
-    ) -> Round {
+    ) -> Landing {
         let changes = self.link.parameter_changes();
-        let mut prepared = self.prepare_all(queries).await;
-        if self.link.is_dead() {
-            // Those that were prepared already were not sent, either.
-            let lost = |one: Result<_, _>| match one {
-                Ok(_) => Err(not_executed(LinkError::Closed(None))),
-                error => error,
-            };
-            prepared = prepared.into_iter().map(lost).collect();
-        }
         let outside = self.link.status() == TransactionStatus::Idle;
-        if let Some((deadline, limit)) = batch.deadline
-            && Instant::now() >= deadline
-        {
-            let late = |one: Result<_, _>| one.and(Err(ExecuteError::TimedOut(limit)));
-            prepared = prepared.into_iter().map(late).collect();
-        }
-        let all_prepared = prepared.iter().all(Result::is_ok);
-        let reads = !singly && queries.len() > 1 && queries.iter().all(|what| what.class.read_only);
-        let as_unit = batch.stop || (reads && all_prepared);
-        let mut sent = Sent { as_unit, any: false, outside };
-        if all_prepared || !batch.stop {
-            for what in queries {
-                self.will_execute(what.class);
+        let one_sync = !outside || flight.iter().all(|what| what.class.read_only);
+        let mut statements = self.prepare_all(flight).await;
+        for statement in &mut statements {
+            if let Some(late) = batch.late()
+                && statement.is_ok()
+            {
+                *statement = Err(late);
             }
-            sent.any = self.queue_all(queries, &mut prepared, as_unit, batch.stop);
         }
-        let mut round = self.read_all(queries, prepared, at, batch, sent, sinks).await;
-        self.dirty |= self.link.parameter_changes() != changes;
-        self.link.shrink();
-        if outside && !as_unit {
-            self.run_stale_anew(queries, at, &mut round, batch.deadline, sinks).await;
+        for what in flight {
+            self.will_execute(what.class);
         }
-        round
-    }
-
-    /// Reads the replies to all of them.
-    async fn read_all(
-        &mut self,
-        queries: &[Execution<'_>],
-        prepared: Vec<Result<Arc<Prepared>, ExecuteError>>,
-        at: usize,
-        batch: &BatchExecution<'_>,
-        sent: Sent,
-        sinks: &mut dyn BatchSink,
-    ) -> Round {
-        let mut round = Round::default();
+        let sent = self.queue_all(flight, &mut statements, one_sync, batch.stop);
+        let mut landing = Landing::default();
+        // Whether the Sync that they share was answered: then nothing more comes.
+        let mut over = !sent;
         let mut started = Instant::now();
-        let mut over = false;
-        for (offset, (what, statement)) in queries.iter().zip(prepared).enumerate() {
-            let result = match statement {
-                Err(error) => Err(error),
-                Ok(_) if round.lost.is_some() => Err(lost_behind(&round)),
-                Ok(_) if batch.stop && (round.failed || !sent.any) => Err(ExecuteError::NotReached),
-                Ok(_) if sent.as_unit && over => {
-                    round.resume = Some(offset);
-                    break;
+        for (offset, (what, statement)) in flight.iter().zip(statements).enumerate() {
+            let result = match (statement, &landing.lost) {
+                (Err(error), _) => Err(error),
+                (Ok(_), Some(fatal)) => Err(sent_and_lost(fatal.clone())),
+                (Ok(_), None) if one_sync && (over || (batch.stop && landing.failed)) => {
+                    Err(ExecuteError::NotReached)
                 }
-                Ok(statement) => {
+                (Ok(statement), None) => {
                     let mut replies = Replies::default();
                     let rows = sinks.rows(at + offset);
-                    let read = self.read_one(&statement, rows, &mut replies, sent.as_unit).await;
+                    let read = self.read_one(&statement, rows, &mut replies, one_sync).await;
                     over |= *read.as_ref().unwrap_or(&true);
-                    let result = self.result_of(read, replies, what, offset, &mut round);
-                    // Not one that merely could not be delivered: the server goes on with the rest.
-                    if result.is_err() && over && sent.as_unit && !batch.stop && sent.outside {
-                        return undone(queries, at, &result, sinks);
+                    if replies.statement_is_stale() {
+                        self.forget_text(what.sql);
+                        landing.stale = true;
                     }
-                    result
+                    read.and_then(|_| replies.into_result()).map_err(certainly_sent)
                 }
             };
-            if let Err(ExecuteError::Lost { error, .. }) = &result {
-                round.lost.get_or_insert_with(|| fatal_of(error));
+            landing.note(&result);
+            // A failure to deliver has not kept the server from going on.
+            if result.is_err() && outside && one_sync && sent && over {
+                return undone(landing, flight, at, sinks);
             }
-            round.failed |= result.is_err() && !matches!(result, Err(ExecuteError::NotReached));
             self.has_executed(what.class, &result);
             let now = Instant::now();
             sinks.ended(at + offset, result, now.saturating_duration_since(started));
             started = now;
         }
-        if sent.as_unit && sent.any && !over && round.lost.is_none() {
-            self.read_to_ready(&mut round).await;
+        if one_sync && !over && landing.lost.is_none() {
+            self.read_to_ready(&mut landing).await;
         }
-        round
-    }
-
-    /// What the replies to one of them come to.
-    fn result_of(
-        &mut self,
-        read: Result<bool, ExecuteError>,
-        replies: Replies,
-        what: &Execution<'_>,
-        offset: usize,
-        round: &mut Round,
-    ) -> Result<Outcome, ExecuteError> {
-        match read {
-            Ok(_) => {
-                if replies.statement_is_stale() {
-                    self.forget_text(what.sql);
-                    round.stale.push(offset);
-                }
-                replies.into_result()
-            }
-            // What follows it may not have reached the socket, but itself may have.
-            Err(ExecuteError::Lost { error, progress: Progress::NotSent }) => {
-                Err(ExecuteError::Lost { error, progress: Progress::Sent })
-            }
-            Err(error) => Err(error),
-        }
+        self.dirty |= self.link.parameter_changes() != changes;
+        self.link.shrink();
+        landing
     }
 
     /// Prepares those that are not yet, in one round trip.
     async fn prepare_all(
         &mut self,
-        queries: &[Execution<'_>],
+        flight: &[Execution<'_>],
     ) -> Vec<Result<Arc<Prepared>, ExecuteError>> {
-        let mut prepared: Vec<Option<Result<Arc<Prepared>, ExecuteError>>> = Vec::new();
-        let mut asked = Vec::new();
-        for (index, what) in queries.iter().enumerate() {
-            let same = |other: &usize| queries.get(*other).is_some_and(|o| o.sql == what.sql);
-            prepared.push(self.prepared(what).map(Ok));
-            if prepared.last().is_some_and(Option::is_none) && !asked.iter().any(same) {
-                asked.push(index);
+        let mut asked: Vec<(&Execution<'_>, Result<String, ExecuteError>)> = Vec::new();
+        for what in flight {
+            let is_asked = asked.iter().any(|(other, _)| other.sql == what.sql);
+            if !is_asked && self.prepared(what).is_none() {
+                asked.push((what, self.begin_prepare(what)));
             }
         }
-        self.describe_all(queries, &asked, &mut prepared).await;
-        for index in 0..queries.len() {
-            // The same text as one that was asked about: it is kept now, or failed for both.
-            if prepared.get(index).is_some_and(Option::is_none)
-                && let Some(what) = queries.get(index)
-            {
-                let again = self.prepare(what).await;
-                if let Some(place) = prepared.get_mut(index) {
-                    *place = Some(again);
-                }
-            }
-        }
-        prepared.into_iter().map(|one| one.unwrap_or(Err(ExecuteError::NotReached))).collect()
-    }
-
-    /// Sends Parse and Describe of those that were `asked` about, each with a Sync of its own, and
-    /// takes note of the answers.
-    async fn describe_all(
-        &mut self,
-        queries: &[Execution<'_>],
-        asked: &[usize],
-        prepared: &mut [Option<Result<Arc<Prepared>, ExecuteError>>],
-    ) {
-        let mut sent = Vec::new();
-        for &index in asked {
-            let Some(what) = queries.get(index) else { continue };
-            match self.begin_prepare(what) {
-                Ok(name) => sent.push((index, what, name)),
-                Err(error) => put(prepared, index, Err(error)),
-            }
-        }
-        let mut raw = Vec::new();
-        for (index, what, name) in sent {
-            let description = self.read_description().await;
-            raw.push((index, what, name, description));
+        let mut described = Vec::new();
+        for (what, name) in asked {
+            described.push(match name {
+                Ok(name) => Ok((what, name, self.read_description().await)),
+                Err(error) => Err((what, error)),
+            });
         }
         // What has to be looked up for them is asked only now that nothing else is under way.
-        for (index, what, name, description) in raw {
-            let statement = self.finish_prepare(what, name, description).await;
-            put(prepared, index, statement);
+        let mut failed = Vec::new();
+        for one in described {
+            let (what, result) = match one {
+                Ok((what, name, description)) => {
+                    (what, self.finish_prepare(what, name, description).await)
+                }
+                Err((what, error)) => (what, Err(error)),
+            };
+            failed.extend(result.err().map(|error| (what.sql, error)));
         }
+        let mut statements = Vec::new();
+        for what in flight {
+            let failure = failed.iter().position(|(sql, _)| *sql == what.sql);
+            statements.push(match failure {
+                Some(at) => Err(failed.swap_remove(at).1),
+                // Kept by now; or a text that failed before, and is asked about again.
+                None => self.prepare(what).await,
+            });
+        }
+        statements
     }
 
-    /// Queues Bind and Execute of each, with one Sync behind all of a unit or one behind each; whether
-    /// there is any. One that cannot be sent becomes its error, and with `stop` is the last.
+    /// Queues Bind and Execute of each, with one Sync behind all or one behind each; whether there is
+    /// any. One that cannot be sent becomes its error, and with `stop` is the last.
     fn queue_all(
         &mut self,
-        queries: &[Execution<'_>],
-        prepared: &mut [Result<Arc<Prepared>, ExecuteError>],
-        as_unit: bool,
+        flight: &[Execution<'_>],
+        statements: &mut [Result<Arc<Prepared>, ExecuteError>],
+        one_sync: bool,
         stop: bool,
     ) -> bool {
-        let mut any = false;
-        for (what, place) in queries.iter().zip(prepared) {
+        let mut sent = false;
+        for (what, place) in flight.iter().zip(statements) {
             let Ok(statement) = &*place else { continue };
-            match self.queue_run(statement, what.args) {
-                Ok(()) => {
-                    any = true;
-                    if !as_unit {
-                        self.link.request().sync();
-                    }
-                }
+            let queued = statement.check_count(what.args);
+            match queued.and_then(|()| self.queue_run(statement, what.args)) {
+                Ok(()) if one_sync => sent = true,
+                Ok(()) => self.link.request().sync(),
                 Err(error) => {
                     *place = Err(error);
                     if stop {
@@ -350,10 +309,10 @@ impl ServerConnection {
                 }
             }
         }
-        if any && as_unit {
+        if sent {
             self.link.request().sync();
         }
-        any
+        sent
     }
 
     /// Reads the replies to one of them; `true` when ReadyForQuery was among them.
@@ -362,102 +321,68 @@ impl ServerConnection {
         statement: &Prepared,
         rows: &mut dyn SendSink,
         replies: &mut Replies,
-        within_unit: bool,
+        one_sync: bool,
     ) -> Result<bool, ExecuteError> {
         if let Some(columns) = &statement.columns {
             // It runs in any case.
             replies.note_sink(rows.begin(columns));
         }
         while self.next_reply(statement.columns.as_ref(), rows, replies).await? {
-            if within_unit && replies.is_complete() {
+            if one_sync && replies.is_complete() {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    /// Reads on to the end of a batch whose statements have all been answered.
-    async fn read_to_ready(&mut self, round: &mut Round) {
+    /// Reads on to the end of a flight whose queries have all been answered.
+    async fn read_to_ready(&mut self, landing: &mut Landing) {
         loop {
             match self.link.next().await {
                 Ok(frame) if frame.tag == tag::READY_FOR_QUERY => return,
                 Ok(_) => {}
                 Err(error) => {
-                    round.lost = Some(fatal_of(&error));
+                    landing.lost = Some(fatal_of(&error));
                     return;
                 }
             }
         }
     }
-
-    /// Those reads that found their plans out of date, unless something that was sent behind them may
-    /// have changed what they would find.
-    async fn run_stale_anew(
-        &mut self,
-        queries: &[Execution<'_>],
-        at: usize,
-        round: &mut Round,
-        deadline: Option<(Instant, Duration)>,
-        sinks: &mut dyn BatchSink,
-    ) {
-        for index in std::mem::take(&mut round.stale) {
-            let from_here = queries.get(index..).unwrap_or_default();
-            let is_late = deadline.is_some_and(|(deadline, _)| Instant::now() >= deadline);
-            let reads = from_here.iter().all(|what| what.class.read_only);
-            if round.lost.is_some() || is_late || !reads {
-                continue;
-            }
-            if let Some(what) = queries.get(index) {
-                let again = self.alone(what, at + index, sinks).await;
-                round.lost = again.lost;
-            }
-        }
-    }
 }
 
-/// A unit of reads has failed. When its connection is lost, so is what it may have done besides.
+/// One of the reads of a flight has failed. When the connection is lost, so is what they may have
+/// done besides.
 fn undone(
-    queries: &[Execution<'_>],
+    landing: Landing,
+    flight: &[Execution<'_>],
     at: usize,
-    result: &Result<Outcome, ExecuteError>,
     sinks: &mut dyn BatchSink,
-) -> Round {
-    let mut round = Round { failed: true, undone: true, ..Round::default() };
-    if let Err(ExecuteError::Lost { error, .. }) = result {
-        let fatal = fatal_of(error);
-        for index in at..at + queries.len() {
-            let error = LinkError::Closed(fatal.clone());
-            let lost = ExecuteError::Lost { error, progress: Progress::Sent };
-            sinks.ended(index, Err(lost), Duration::ZERO);
+) -> Landing {
+    if let Some(fatal) = &landing.lost {
+        for index in at..at + flight.len() {
+            sinks.ended(index, Err(sent_and_lost(fatal.clone())), Duration::ZERO);
         }
-        round.lost = Some(fatal);
     }
-    round
+    Landing { undone: true, ..landing }
 }
 
-/// The queries at the front that only read, if there are several; else those up to the next such.
-fn of_one_kind<'a, 'b>(queries: &'a [Execution<'b>]) -> &'a [Execution<'b>] {
-    let reads = queries.iter().take_while(|what| what.class.read_only).count();
-    let both_read = |pair: &[Execution<'_>]| pair.iter().all(|what| what.class.read_only);
-    let count = match reads {
-        0 | 1 => queries.windows(2).position(both_read).unwrap_or(queries.len()),
-        reads => reads,
-    };
-    queries.get(..count).unwrap_or(queries)
+/// Of a statement that was sent and not answered.
+fn sent_and_lost(fatal: Option<Box<ServerError>>) -> ExecuteError {
+    ExecuteError::Lost { error: LinkError::Closed(fatal), progress: Progress::Sent }
 }
 
-/// For those behind the one at which the connection was lost: they were sent, too.
-fn lost_behind(round: &Round) -> ExecuteError {
-    let fatal = round.lost.clone().flatten();
-    // The server ended itself at an earlier one.
-    let progress = if fatal.is_some() { Progress::NotSent } else { Progress::Sent };
-    ExecuteError::Lost { error: LinkError::Closed(fatal), progress }
-}
-
-fn put<T>(places: &mut [Option<T>], index: usize, value: T) {
-    if let Some(place) = places.get_mut(index) {
-        *place = Some(value);
+/// What follows a query may not have reached the socket, but itself may have.
+fn certainly_sent(error: ExecuteError) -> ExecuteError {
+    match error {
+        ExecuteError::Lost { error, progress: Progress::NotSent } => {
+            ExecuteError::Lost { error, progress: Progress::Sent }
+        }
+        other => other,
     }
+}
+
+fn is_stale(result: &Result<Outcome, ExecuteError>) -> bool {
+    matches!(result, Err(ExecuteError::Server(error)) if error.is_stale_plan())
 }
 
 fn end_rest(

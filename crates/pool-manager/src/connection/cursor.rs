@@ -7,7 +7,7 @@ use super::ServerConnection;
 use super::execute::{ExecuteError, Execution, SendSink};
 use super::extended::{Replies, not_executed, write_params};
 use crate::engine::tag;
-use crate::server_error::{ServerError, SqlState};
+use crate::server_error::ServerError;
 use crate::values::Columns;
 
 impl ServerConnection {
@@ -20,8 +20,7 @@ impl ServerConnection {
         limit: Option<Duration>,
     ) -> Result<Option<Arc<Columns>>, ExecuteError> {
         let Some(limit) = limit else { return self.open_portal(portal, what).await };
-        let canceller = self.canceller();
-        timed(limit, canceller.within(limit, self.open_portal(portal, what)).await)
+        self.canceller().run(limit, self.open_portal(portal, what)).await
     }
 
     async fn open_portal(
@@ -62,8 +61,7 @@ impl ServerConnection {
         let Some(limit) = limit else {
             return self.fetch_portal(portal, columns, count, sink).await;
         };
-        let canceller = self.canceller();
-        timed(limit, canceller.within(limit, self.fetch_portal(portal, columns, count, sink)).await)
+        self.canceller().run(limit, self.fetch_portal(portal, columns, count, sink)).await
     }
 
     async fn fetch_portal(
@@ -104,15 +102,5 @@ impl ServerConnection {
                 _ => return Err(not_executed(self.link.out_of_step())),
             }
         }
-    }
-}
-
-/// What became of something that was cancelled after `limit`, if it was.
-fn timed<T>(limit: Duration, result: Option<Result<T, ExecuteError>>) -> Result<T, ExecuteError> {
-    match result.unwrap_or(Err(ExecuteError::Stuck(limit))) {
-        Err(ExecuteError::Server(error)) if error.code == SqlState::QUERY_CANCELED => {
-            Err(ExecuteError::TimedOut(limit))
-        }
-        other => other,
     }
 }

@@ -11,7 +11,6 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use tokio::time::{sleep, timeout};
 
-use super::batch::{BatchExecution, BatchSink};
 use super::{CommandTag, SequenceUse, ServerConnection};
 use crate::classify::Classification;
 use crate::connect::CancelTarget;
@@ -187,28 +186,7 @@ impl ServerConnection {
         limit: Option<Duration>,
     ) -> Result<Outcome, ExecuteError> {
         let Some(limit) = limit else { return self.execute(what, sink).await };
-        let canceller = self.canceller();
-        let result = canceller.within(limit, self.execute(what, sink)).await;
-        match result.unwrap_or(Err(ExecuteError::Stuck(limit))) {
-            Err(ExecuteError::Server(error)) if error.code == SqlState::QUERY_CANCELED => {
-                Err(ExecuteError::TimedOut(limit))
-            }
-            other => other,
-        }
-    }
-
-    /// [`execute_batch`](Self::execute_batch) within `limit`, which also ends what is not sent until
-    /// then; `None` when the server did not react to the cancellation.
-    pub(crate) async fn execute_batch_within(
-        &mut self,
-        batch: &BatchExecution<'_>,
-        sinks: &mut dyn BatchSink,
-        limit: Option<Duration>,
-    ) -> Option<bool> {
-        match limit {
-            None => Some(self.execute_batch(batch, sinks).await),
-            Some(limit) => self.canceller().within(limit, self.execute_batch(batch, sinks)).await,
-        }
+        self.canceller().run(limit, self.execute(what, sink)).await
     }
 
     /// Cancels what runs on this connection.
@@ -218,6 +196,16 @@ impl ServerConnection {
     }
 }
 
+/// What became of something that had a time limit.
+pub(super) enum Within<T> {
+    /// It ended in time, for whatever reason.
+    Done(T),
+    /// It ended after a cancel request of ours.
+    Cancelled(T),
+    /// The server did not react.
+    Stuck,
+}
+
 /// Ends, at the server, what takes too long.
 pub(super) struct Canceller {
     target: CancelTarget,
@@ -225,16 +213,36 @@ pub(super) struct Canceller {
 }
 
 impl Canceller {
-    /// What `run` comes to, cancelled after `limit`; `None` when the server does not react.
+    /// What a statement comes to that may take no longer than `limit`.
+    pub(super) async fn run<T>(
+        &self,
+        limit: Duration,
+        statement: impl Future<Output = Result<T, ExecuteError>>,
+    ) -> Result<T, ExecuteError> {
+        match self.within(limit, statement).await {
+            Within::Done(result) => result,
+            Within::Cancelled(Err(ExecuteError::Server(error)))
+                if error.code == SqlState::QUERY_CANCELED =>
+            {
+                Err(ExecuteError::TimedOut(limit))
+            }
+            Within::Cancelled(result) => result,
+            Within::Stuck => Err(ExecuteError::Stuck(limit)),
+        }
+    }
+
+    /// What `run` comes to, cancelled after `limit`.
     pub(super) async fn within<T>(
         &self,
         limit: Duration,
         run: impl Future<Output = T>,
-    ) -> Option<T> {
+    ) -> Within<T> {
         let mut run = pin!(run);
         match select(run.as_mut(), pin!(sleep(limit))).await {
-            Either::Left((result, _)) => Some(result),
-            Either::Right(_) => self.cancel_until_done(run).await,
+            Either::Left((result, _)) => Within::Done(result),
+            Either::Right(_) => {
+                self.cancel_until_done(run).await.map_or(Within::Stuck, Within::Cancelled)
+            }
         }
     }
 

@@ -205,8 +205,8 @@ impl ServerConnection {
             None => None,
         };
         // In a failed transaction nothing can be looked up.
-        let is_complete = types.missing(oids.iter().copied()).is_empty()
-            || self.link.status() != TransactionStatus::Failed;
+        let is_complete = self.link.status() != TransactionStatus::Failed
+            || types.missing(oids.iter().copied()).is_empty();
         Ok(Described { parameters, columns, is_complete })
     }
 
@@ -269,13 +269,12 @@ impl ServerConnection {
         Ok(())
     }
 
-    /// Queues Bind and Execute.
+    /// Queues Bind and Execute; the number of arguments has been checked.
     pub(super) fn queue_run(
         &mut self,
         statement: &Prepared,
         args: &[Arg],
     ) -> Result<(), ExecuteError> {
-        statement.check_count(args)?;
         self.link
             .request()
             .bind(&statement.name, args.len(), &statement.formats, |out| {

@@ -28,12 +28,13 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::connect::{CancelTarget, Connected, ServerStream};
 use crate::engine::{Link, LinkError, Parameters, TransactionStatus};
-pub(crate) use batch::{BatchExecution, BatchSink};
+pub(crate) use batch::{BatchExecution, BatchRun, BatchSink};
 pub(crate) use close::close;
 pub use execute::{Discard, ResultSink, SinkError};
 pub(crate) use execute::{ExecuteError, Execution, Outcome, Progress, SendSink};
 use relay::SequenceUse;
 use settings::AppliedSettings;
+pub(crate) use settings::Restore;
 pub use settings::{SettingError, Settings};
 pub use statements::STATEMENT_PREFIX;
 use statements::StatementCache;

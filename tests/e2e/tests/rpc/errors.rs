@@ -169,3 +169,24 @@ async fn copy_is_refused_and_the_connection_usable() {
         }
     }
 }
+
+#[tokio::test]
+async fn who_has_cancelled_a_statement_is_not_guessed() {
+    let setup = Setup::new().await;
+    let mut client = setup.client().await;
+    let settings = json!({"statement_timeout": "50ms"});
+    let sleep = "SELECT pg_sleep(60)";
+    let request = json!({"query": sleep, "settings": settings});
+    let error = failed(client.call("Execute", request).await, "57014");
+    assert_eq!(error, "canceling statement due to statement timeout", "PostgreSQL's own");
+    let request = json!({"statements": [{"query": sleep}], "settings": settings});
+    let reply = ok(client.call("ExecuteBatch", request).await);
+    assert_eq!(reply["results"][0]["error"], "canceling statement due to statement timeout");
+    let reply = ok(client.call("CursorOpen", json!({"query": sleep, "settings": settings})).await);
+    let request = json!({"cursor_id": reply["cursor_id"]});
+    let error = failed(client.call("CursorFetch", request).await, "57014");
+    assert_eq!(error, "canceling statement due to statement timeout");
+    let error =
+        failed(client.call("Execute", json!({"query": sleep, "timeout": 50})).await, "57014");
+    assert!(error.contains("query timeout after 50 ms"), "{error}");
+}
