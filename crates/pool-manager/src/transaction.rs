@@ -1,7 +1,6 @@
 //! Transactions and sessions: connections that a caller holds over several statements.
 
 use std::fmt::Write;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -15,7 +14,7 @@ use crate::pool::{Checkout, Pool};
 use crate::rows::{QueryRow, QueryRows, RowCollector};
 use crate::server_error::SqlState;
 use crate::statement::{Statement, TimeLimit, commit_became_rollback, cut_off, run_held};
-use crate::values::{Arg, Columns};
+use crate::values::Arg;
 
 /// PostgreSQL's isolation levels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,31 +85,12 @@ impl TransactionOptions {
     }
 }
 
-/// What both kinds of held connection do in the same way: cursors, and short forms of `execute`.
+/// What both kinds of held connection have in common: their parts, and short forms of `execute`.
 macro_rules! short_forms {
     () => {
-        /// Opens a cursor for a query: its number, and its columns.
-        pub(crate) async fn open_cursor(
-            &mut self,
-            statement: &Statement<'_>,
-        ) -> Result<(u32, Arc<Columns>), Error> {
-            self.cursors.open(&mut self.checkout, statement).await
-        }
-
-        /// Fetches up to `count` rows; `true` when there are no more.
-        pub(crate) async fn fetch_cursor(
-            &mut self,
-            number: u32,
-            count: u32,
-            limit: TimeLimit,
-            sink: &mut (impl ResultSink + Send),
-        ) -> Result<bool, Error> {
-            self.cursors.fetch(&mut self.checkout, number, count, limit, sink).await
-        }
-
-        /// Closes a cursor.
-        pub(crate) async fn close_cursor(&mut self, number: u32) -> Result<(), Error> {
-            self.cursors.close(&mut self.checkout, number).await
+        /// The connection, and the cursors that are open on it.
+        pub(crate) fn parts(&mut self) -> (&mut Checkout, &mut Cursors) {
+            (&mut self.checkout, &mut self.cursors)
         }
 
         /// Executes a statement, throwing its rows away.

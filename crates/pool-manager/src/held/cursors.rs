@@ -136,7 +136,8 @@ async fn open(
 ) -> Result<(Transaction, u32, Arc<Columns>), Error> {
     let mut transaction = Transaction::begin(pool.pool(), options).await?;
     let statement = Statement { settings: &crate::connection::Settings::none(), ..*statement };
-    match transaction.open_cursor(&statement).await {
+    let (checkout, cursors) = transaction.parts();
+    match cursors.open(checkout, &statement).await {
         Ok((number, columns)) => Ok((transaction, number, columns)),
         Err(error) => {
             // It goes back to the pool, where a drop would close the connection; and so it does when

@@ -11,8 +11,9 @@ use super::names::{Ending, Names};
 use super::{HeldKind, HeldLimits, Owner};
 use crate::batch::{Batch, BatchEnd, BatchResults};
 use crate::connection::{CommandTag, ResultSink};
+use crate::cursor::Cursors;
 use crate::error::Error;
-use crate::pool::Pool;
+use crate::pool::{Checkout, Pool};
 use crate::statement::{Statement, TimeLimit};
 use crate::transaction::{HeldState, Session, Transaction};
 use crate::values::Columns;
@@ -237,11 +238,8 @@ impl Call<'_> {
         &mut self,
         statement: &Statement<'_>,
     ) -> Result<(u32, Arc<Columns>), Error> {
-        match self.holding.as_mut() {
-            Some(Holding::Transaction(transaction)) => transaction.open_cursor(statement).await,
-            Some(Holding::Session(session)) => session.open_cursor(statement).await,
-            None => Err(self.names.why_ended(self.entry.kind, &self.entry.name)),
-        }
+        let (checkout, cursors) = self.parts()?;
+        cursors.open(checkout, statement).await
     }
 
     pub(super) async fn fetch_cursor(
@@ -251,22 +249,20 @@ impl Call<'_> {
         limit: TimeLimit,
         sink: &mut (impl ResultSink + Send),
     ) -> Result<bool, Error> {
-        match self.holding.as_mut() {
-            Some(Holding::Transaction(transaction)) => {
-                transaction.fetch_cursor(number, count, limit, sink).await
-            }
-            Some(Holding::Session(session)) => {
-                session.fetch_cursor(number, count, limit, sink).await
-            }
-            None => Err(self.names.why_ended(self.entry.kind, &self.entry.name)),
-        }
+        let (checkout, cursors) = self.parts()?;
+        cursors.fetch(checkout, number, count, limit, sink).await
     }
 
     pub(super) async fn close_cursor(&mut self, number: u32) -> Result<(), Error> {
+        let (checkout, cursors) = self.parts()?;
+        cursors.close(checkout, number).await
+    }
+
+    fn parts(&mut self) -> Result<(&mut Checkout, &mut Cursors), Error> {
         match self.holding.as_mut() {
-            Some(Holding::Transaction(transaction)) => transaction.close_cursor(number).await,
-            Some(Holding::Session(session)) => session.close_cursor(number).await,
-            None => Ok(()),
+            Some(Holding::Transaction(transaction)) => Ok(transaction.parts()),
+            Some(Holding::Session(session)) => Ok(session.parts()),
+            None => Err(self.names.why_ended(self.entry.kind, &self.entry.name)),
         }
     }
 

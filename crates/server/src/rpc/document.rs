@@ -1,6 +1,8 @@
 //! Building a document field by field: a reply's body, or the result of one statement among many;
 //! or an error in the same shape.
 
+use std::time::Duration;
+
 use goridge_framing::codec::MapWriter;
 use goridge_framing::{Codec, WriteError};
 use pool_manager::{Error, ServerError};
@@ -117,6 +119,13 @@ impl Document {
             self.broken.get_or_insert(error);
         }
         self
+    }
+
+    /// Writes how long it took.
+    pub(super) fn time(&mut self, took: Duration) -> &mut Self {
+        // As u64: MessagePack has no 128-bit integers, they would go as binary.
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.field("execution_time", &(micros / 1000)).field("execution_time_us", &micros)
     }
 
     /// Opens a field that is a list.

@@ -6,9 +6,14 @@ use std::time::Duration;
 
 use goridge_framing::WriteError;
 use pool_manager::values::{Columns, Row, RowStyle};
-use pool_manager::{ResultSink, SinkError};
+use pool_manager::{Error, ResultSink, SinkError, SqlState};
 
 use super::document::Document;
+
+/// What is said of a result for which there is no room.
+pub(super) fn too_large(error: &WriteError) -> Error {
+    Error::refused(SqlState::PROGRAM_LIMIT_EXCEEDED, format!("{error}; fetch less at a time"))
+}
 
 /// Writes `rows` into a document while they arrive, and keeps the columns for its end.
 pub(super) struct ResultWriter<D> {

@@ -6,14 +6,14 @@ use std::time::Instant;
 use goridge_framing::Codec;
 use goridge_framing::fields::Entries;
 use pool_manager::values::{Args, RowShape, RowStyle, ValueStyle};
-use pool_manager::{CursorId, Error, PRIMARY, SqlState, Statement};
+use pool_manager::{CursorId, Error, SqlState, Statement};
 
-use super::execute::{place, style, too_large, write_time};
+use super::place::{Place, place};
 use super::request::{self, SettingValue};
 use super::transaction_end::report;
 use crate::rpc::document::Document;
 use crate::rpc::reply::Reply;
-use crate::rpc::result::ResultWriter;
+use crate::rpc::result::{ResultWriter, too_large};
 use crate::rpc::service::Context;
 
 /// Rows of one fetch when nothing else is said.
@@ -109,19 +109,11 @@ async fn open(
         limit: request::time_limit(request.timeout)?,
         simple: false,
     };
-    let style = style(request.result.as_deref(), request.types.as_deref(), reply.codec())?;
-    let place = place(request.tx_id.as_deref(), request.session_id.as_deref())?;
-    let (id, columns) = match place {
-        Some((kind, name)) => {
-            if let Some(database) = request::database(request.database.as_deref()) {
-                service.held.check_database(kind, name, database)?;
-            }
-            service.held.open_cursor_in(kind, name, &statement).await?
-        }
-        None => {
-            let pool = service
-                .registry
-                .get_pool(request::database(request.database.as_deref()).unwrap_or(PRIMARY))?;
+    let style = request::style(request.result.as_deref(), request.types.as_deref(), reply.codec())?;
+    let names = (request.tx_id.as_deref(), request.session_id.as_deref());
+    let (id, columns) = match place(context, request.database.as_deref(), names)? {
+        Place::Held(kind, name) => service.held.open_cursor_in(kind, name, &statement).await?,
+        Place::Pool(pool) => {
             let (idle, lifetime) = (request.idle_timeout, request.max_lifetime);
             let limits = request::held_limits(service.options.held, idle, lifetime)?;
             service.held.open_cursor(pool, context.owner, &statement, limits).await?
@@ -161,7 +153,7 @@ pub(in crate::rpc) async fn cursor_fetch(
             reply.error_with_detail(&error);
         }
     }
-    write_time(&mut reply, started.elapsed());
+    reply.time(started.elapsed());
     reply.finish(request.request_id.as_deref());
 }
 

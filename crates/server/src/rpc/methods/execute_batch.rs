@@ -6,16 +6,15 @@ use std::time::{Duration, Instant};
 use goridge_framing::Codec;
 use goridge_framing::fields::Entries;
 use pool_manager::values::{Arg, Args, MAX_ARG_VALUES, RowStyle};
-use pool_manager::{
-    Batch, BatchEnd, BatchResults, CommandTag, Error, PRIMARY, SqlState, Statement,
-};
+use pool_manager::{Batch, BatchEnd, BatchResults, CommandTag, Error, SqlState, Statement};
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 
-use super::execute::{log, place, style, too_large, write_time};
+use super::place::{Place, place};
+use super::query_log::log;
 use super::request::{self, SettingValue};
 use crate::rpc::document::Document;
 use crate::rpc::reply::Reply;
-use crate::rpc::result::ResultWriter;
+use crate::rpc::result::{ResultWriter, too_large};
 use crate::rpc::service::Context;
 
 /// Most statements of one batch.
@@ -108,7 +107,7 @@ pub(in crate::rpc) async fn execute_batch(
         reply.restart();
         reply.error_with_detail(&error);
     }
-    write_time(&mut reply, started.elapsed());
+    reply.time(started.elapsed());
     reply.finish(request_id.as_deref());
 }
 
@@ -123,22 +122,15 @@ async fn run(
     let atomic = request.atomic.unwrap_or(false);
     let limit = request::time_limit(request.timeout)?;
     let batch = Batch { statements: &statements, atomic, settings: &settings, limit };
-    let style = style(request.result.as_deref(), request.types.as_deref(), reply.codec())?;
-    let place = place(request.tx_id.as_deref(), request.session_id.as_deref())?;
+    let style = request::style(request.result.as_deref(), request.types.as_deref(), reply.codec())?;
+    let names = (request.tx_id.as_deref(), request.session_id.as_deref());
+    let place = place(context, request.database.as_deref(), names)?;
     let mut results = Results::new(context, reply, style, &batch);
     let end = match place {
-        Some((kind, name)) => {
-            let held = &context.service.held;
-            if let Some(database) = request::database(request.database.as_deref()) {
-                held.check_database(kind, name, database)?;
-            }
-            held.execute_batch(kind, name, &batch, &mut results).await?
+        Place::Held(kind, name) => {
+            context.service.held.execute_batch(kind, name, &batch, &mut results).await?
         }
-        None => {
-            let database = request::database(request.database.as_deref()).unwrap_or(PRIMARY);
-            let pool = context.service.registry.get_pool(database)?;
-            pool.execute_batch(&batch, &mut results).await?
-        }
+        Place::Pool(pool) => pool.execute_batch(&batch, &mut results).await?,
     };
     let Results { finished, errors, .. } = results;
     if let BatchEnd::Failed(index) = end
@@ -225,7 +217,7 @@ impl<'a> Results<'a> {
             }
         };
         let written = written.and_then(|mut document| {
-            write_time(&mut document, took);
+            document.time(took);
             document.take_failure().map_or(Ok(document), Err)
         });
         let document = written.unwrap_or_else(|failure| {

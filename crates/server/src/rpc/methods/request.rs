@@ -3,7 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use goridge_framing::Codec;
 use goridge_framing::fields::Entries;
+use pool_manager::values::{RowShape, RowStyle, ValueStyle};
 use pool_manager::{Error, HeldLimits, Settings, SqlState, TimeLimit};
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer};
@@ -65,6 +67,22 @@ pub(super) fn time_limit(millis: Option<i64>) -> Result<TimeLimit, Error> {
         -1 => Ok(TimeLimit::None),
         millis => positive("timeout", millis).map(TimeLimit::After),
     }
+}
+
+/// How rows are written. Codecs that are converted to have single values only: what is nested is text
+/// there, as PostgreSQL prints it.
+pub(super) fn style(
+    result: Option<&str>,
+    types: Option<&str>,
+    codec: Codec,
+) -> Result<RowStyle, Error> {
+    let shapes = [("assoc", RowShape::Assoc), ("rows", RowShape::List)];
+    let styles = [("native", ValueStyle::Native), ("text", ValueStyle::Text)];
+    let values = choice("types", types, &styles, ValueStyle::Native)?;
+    Ok(RowStyle {
+        shape: choice("result", result, &shapes, RowShape::Assoc)?,
+        values: if codec.converts() { ValueStyle::Text } else { values },
+    })
 }
 
 /// Expiry of a transaction or session: what the request says, else what is configured.
@@ -145,5 +163,13 @@ mod tests {
             let error = value(json).unwrap_err().to_string();
             assert!(error.contains("as the value of a setting"), "{error}");
         }
+    }
+
+    #[test]
+    fn time_limits() {
+        assert_eq!(time_limit(None).unwrap(), TimeLimit::Configured);
+        assert_eq!(time_limit(Some(-1)).unwrap(), TimeLimit::None);
+        assert!(time_limit(Some(-2)).is_err());
+        assert!(time_limit(Some(i64::MAX)).is_err());
     }
 }
