@@ -29,6 +29,8 @@ final class Executor
     private readonly Channel $channel;
     private readonly Scope $scope;
     private readonly Cursors $cursors;
+    /** The last commit has failed, and nobody has rolled back or begun since. */
+    private bool $commitFailed = false;
 
     /**
      * @param float $replyTimeout seconds, for whatever has no timeout of its own; it must exceed the
@@ -72,6 +74,7 @@ final class Executor
      */
     public function begin(?TransactionOptions $options = null): void
     {
+        $this->commitFailed = false;
         if ($this->scope->depth() > 0) {
             $this->refuseOptions($options, 'a nested transaction is a savepoint, and');
             $this->execute('SAVEPOINT ' . $this->savepoint());
@@ -102,9 +105,11 @@ final class Executor
 
             return;
         }
+        $this->commitFailed = true;
         try {
             $this->scope->requireAlive($this->channel->generation());
             $this->endTransaction('TransactionCommit', 'COMMIT');
+            $this->commitFailed = false;
         } finally {
             $this->scope->endTransaction();
         }
@@ -112,12 +117,17 @@ final class Executor
 
     /**
      * Rolls the innermost level back. That the server did so before, or does because the connection
-     * is gone, is no failure.
+     * is gone, is no failure; nor is it after a commit that has failed, whose error must not be hidden.
      *
      * @throws PgpoolException when a savepoint cannot be rolled back to
      */
     public function rollback(): void
     {
+        if ($this->commitFailed && $this->scope->depth() === 0) {
+            $this->commitFailed = false;
+
+            return;
+        }
         $this->requireTransaction();
         if (!$this->scope->isCurrent($this->channel->generation())) {
             $this->scope->pop();

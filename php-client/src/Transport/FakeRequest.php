@@ -29,6 +29,14 @@ final class FakeRequest
         return $this->fields['query'] ?? null;
     }
 
+    /** @return list<string> the statement, or those of a batch */
+    public function statements(): array
+    {
+        $batch = array_column($this->fields['statements'] ?? [], 'query');
+
+        return $this->sql() === null ? $batch : [$this->sql()];
+    }
+
     /** @return list<mixed> the arguments as they would be sent */
     public function args(): array
     {

@@ -11,7 +11,7 @@ use UnderflowException;
 /**
  * For tests of code that uses this package: answers from a queue, and remembers what it was asked.
  * Transactions and sessions need nothing of the queue, unless autoReply() is switched off; statements
- * take one reply each.
+ * take one reply each, also those of a batch, and a stream takes one for all of its rows.
  */
 final class FakeTransport implements Transport
 {
@@ -21,6 +21,8 @@ final class FakeTransport implements Transport
     private array $queue = [];
     /** @var list<FakeRequest> */
     private array $requests = [];
+    /** @var array<string, list<list<mixed>>> rows that are left of the results being streamed, by cursor */
+    private array $cursors = [];
     private int $generation = 1;
     private bool $autoReply = true;
 
@@ -121,15 +123,14 @@ final class FakeTransport implements Transport
     /** @return list<string> the statements executed, in order; without those that control transactions */
     public function statements(): array
     {
-        $statements = array_filter(
-            $this->requests,
-            static fn (FakeRequest $request): bool => $request->sql() !== null && !$request->isControl(),
-        );
+        $statements = [];
+        foreach ($this->requests as $request) {
+            if (!$request->isControl()) {
+                array_push($statements, ...$request->statements());
+            }
+        }
 
-        return array_values(array_map(
-            static fn (FakeRequest $request): string => (string) $request->sql(),
-            $statements,
-        ));
+        return $statements;
     }
 
     /** Replies that nobody has asked for yet. */
@@ -141,18 +142,13 @@ final class FakeTransport implements Transport
     public function call(string $method, array $request, float $timeout): array
     {
         $this->requests[] = $asked = new FakeRequest($method, $request, $timeout);
-        $reply = $this->autoReply ? $this->automatic($asked) : null;
-        $reply ??= array_shift($this->queue)
-            ?? throw new UnderflowException("FakeTransport has no reply for {$method} {$asked->sql()}");
-        if ($reply instanceof FakeLoss) {
-            $this->loseConnection();
-            throw $reply->error;
-        }
-        if ($reply instanceof Throwable) {
-            throw $reply;
-        }
 
-        return $reply;
+        return ($this->autoReply ? $this->automatic($asked) : null) ?? match ($method) {
+            'ExecuteBatch' => $this->batch($asked),
+            'CursorOpen' => $this->openCursor($asked),
+            'CursorFetch' => $this->fetch((string) $request['cursor_id'], (int) ($request['count'] ?? 1000)),
+            default => $this->next("{$method} {$asked->sql()}"),
+        };
     }
 
     public function generation(): int
@@ -177,5 +173,67 @@ final class FakeTransport implements Transport
             $request->isControl() => ['rows_affected' => 0],
             default => null,
         };
+    }
+
+    /** @return array<string, mixed> */
+    private function next(string $what): array
+    {
+        $reply = array_shift($this->queue)
+            ?? throw new UnderflowException('FakeTransport has no reply for ' . trim($what));
+        if ($reply instanceof FakeLoss) {
+            $this->loseConnection();
+            throw $reply->error;
+        }
+        if ($reply instanceof Throwable) {
+            throw $reply;
+        }
+
+        return $reply;
+    }
+
+    /**
+     * One queued reply for each statement, with atomic up to the first error; or a raw reply of
+     * ExecuteBatch for all of them.
+     *
+     * @return array<string, mixed>
+     */
+    private function batch(FakeRequest $request): array
+    {
+        if (is_array($this->queue[0] ?? null) && isset($this->queue[0]['results'])) {
+            return $this->next('a batch');
+        }
+        $results = [];
+        foreach ($request->statements() as $index => $sql) {
+            $results[] = $reply = $this->next("statement {$index} of a batch, {$sql}");
+            if (isset($reply['error']) && ($request->fields['atomic'] ?? false)) {
+                return ['failed' => $index, 'results' => $results] + $reply;
+            }
+        }
+
+        return ['results' => $results];
+    }
+
+    /** @return array<string, mixed> a raw reply of CursorOpen, or one whose rows are fetched from here */
+    private function openCursor(FakeRequest $request): array
+    {
+        $reply = $this->next("a stream, {$request->sql()}");
+        if (isset($reply['error']) || isset($reply['cursor_id'])) {
+            return $reply;
+        }
+        $id = 'fake-' . count($this->requests);
+        $this->cursors[$id] = $reply['rows'] ?? [];
+
+        return ['cursor_id' => $id, 'columns' => $reply['columns'] ?? []];
+    }
+
+    /** @return array<string, mixed> */
+    private function fetch(string $cursor, int $count): array
+    {
+        if (!isset($this->cursors[$cursor])) {
+            return $this->next("CursorFetch of {$cursor}");
+        }
+        $rows = array_splice($this->cursors[$cursor], 0, $count);
+
+        return ['rows' => $rows, 'done' => count($rows) < $count];
     }
 }

@@ -192,15 +192,22 @@ final class StreamTransportTest extends TestCase
 
     public function testAServerThatWentAwayMeanwhileIsNoticedBeforeAnythingIsSent(): void
     {
-        $transport = $this->transport(static function ($stream, FakeCall $call): void {
+        $closed = sys_get_temp_dir() . '/pgpool-closed-' . bin2hex(random_bytes(6));
+        $transport = $this->transport(static function ($stream, FakeCall $call) use ($closed): void {
             fwrite($stream, $call->answer());
             if ($call->number === 1) {
                 fclose($stream);
+                touch($closed);
             }
         });
 
         self::assertSame([1, 1], $this->place($transport));
-        usleep(50_000);
+        for ($deadline = microtime(true) + 20; !file_exists($closed); usleep(1000), clearstatcache()) {
+            self::assertLessThan($deadline, microtime(true), 'the server has not closed it');
+        }
+        unlink($closed);
+        // Within a millisecond of a reply the transport does not look.
+        usleep(2000);
         self::assertSame([2, 2], $this->place($transport));
         self::assertSame(2, $transport->generation());
     }

@@ -14,6 +14,7 @@ use RrPgpool\Exception\OutcomeUnknown;
 use RrPgpool\Exception\SerializationFailure;
 use RrPgpool\Exception\TransactionEnded;
 use RrPgpool\Exception\TransactionFailed;
+use RrPgpool\Exception\UniqueViolation;
 use RrPgpool\IsolationLevel;
 use RrPgpool\TransactionOptions;
 use RrPgpool\Transport\FakeRequest;
@@ -240,6 +241,21 @@ final class TransactionTest extends TestCase
     public static function endedStates(): array
     {
         return [['25000'], ['25P01'], ['25P03'], ['25P04'], ['08006'], ['57P01']];
+    }
+
+    public function testRollbackAfterAFailedCommitHidesNothing(): void
+    {
+        $this->transport->autoReply(false)->willReply(['tx_id' => 'a'])->willFail('23505', 'duplicate key');
+        $this->client->begin();
+        try {
+            $this->client->commit();
+            self::fail('it was committed');
+        } catch (UniqueViolation) {
+            $this->client->rollback();
+        }
+        // Once is enough: a second one has nothing to roll back.
+        $this->expectException(TransactionEnded::class);
+        $this->client->rollback();
     }
 
     public function testASavepointThatCannotBeRolledBackToEndsTheTransaction(): void
