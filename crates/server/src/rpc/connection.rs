@@ -11,7 +11,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use futures_util::stream::{FuturesUnordered, Stream};
 use goridge_framing::{FrameError, RpcDecoder};
 use pool_manager::Owner;
@@ -21,6 +21,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::dispatch::answer;
 use super::service::Service;
+use super::stray::{self, Stray};
 use crate::listen::Accepted;
 
 /// Room made for reading when nothing is known about the frame to come.
@@ -81,6 +82,11 @@ pub async fn serve_client(service: Arc<Service>, socket: Accepted, _place: Owned
     };
     match Connection::new(socket, service).serve().await {
         ConnectionEnd::Closed => {}
+        ConnectionEnd::Stray => {
+            tracing::warn!(
+                "a PostgreSQL client has come to rpc.listen; it belongs to proxy.address"
+            );
+        }
         ConnectionEnd::Io(error) => tracing::debug!("RPC client lost: {error}"),
         ConnectionEnd::Frame(error) => {
             tracing::warn!("RPC client disconnected, its bytes are no goridge frame: {error}");
@@ -97,6 +103,8 @@ enum ConnectionEnd {
     Io(#[from] io::Error),
     #[error("not a goridge frame: {0}")]
     Frame(#[from] FrameError),
+    #[error("a PostgreSQL client")]
+    Stray,
 }
 
 type Call = Pin<Box<dyn Future<Output = Vec<u8>> + Send>>;
@@ -168,12 +176,31 @@ impl Connection {
     /// Turns buffered frames into calls.
     fn start_calls(&mut self) -> Result<(), ConnectionEnd> {
         while self.in_flight() < self.service.options.max_in_flight {
+            self.turn_strays_away()?;
             let Some(frame) = self.decoder.decode(&mut self.incoming)? else { break };
             let service = Arc::clone(&self.service);
             let owner = self.owner;
             self.calls.push(Box::pin(async move { answer(&service, owner, frame).await }));
         }
         self.release_idle_buffer();
+        Ok(())
+    }
+
+    /// What a PostgreSQL client says first is answered in its own language.
+    fn turn_strays_away(&mut self) -> Result<(), ConnectionEnd> {
+        while let Some(stray) = stray::recognise(&self.incoming) {
+            // It has said little, and heard nothing: there is room in its socket.
+            match stray {
+                Stray::AsksForEncryption => {
+                    self.socket.try_write(b"N")?;
+                    self.incoming.advance(stray::REQUEST_LEN);
+                }
+                Stray::Starts => {
+                    self.socket.try_write(&stray::refusal())?;
+                    return Err(ConnectionEnd::Stray);
+                }
+            }
+        }
         Ok(())
     }
 

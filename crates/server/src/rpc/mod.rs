@@ -16,6 +16,7 @@ mod reply;
 mod result;
 mod service;
 mod shapes;
+mod stray;
 
 pub use connection::serve_client;
 pub use service::{FEATURES, Service, ServiceOptions};

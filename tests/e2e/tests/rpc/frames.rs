@@ -5,6 +5,7 @@ use e2e::{Setup, eventually, ok};
 use serde_json::{Value, json};
 use test_support::RpcFault;
 use test_support::rpc::{ERROR, JSON, MSGPACK, RAW, RpcFrame};
+use test_support::wire::message;
 
 fn vectors(kind: &str) -> Vec<(Value, Vec<u8>)> {
     let text =
@@ -190,4 +191,23 @@ async fn sequence_numbers_are_echoed_gaps_repeats_and_all() {
         client.send(seq, "HealthCheck", JSON, b"").await.unwrap();
         assert_eq!(client.recv_json().await.unwrap().0, seq);
     }
+}
+
+#[tokio::test]
+async fn postgresql_clients_are_told_that_they_are_at_the_wrong_door() {
+    let setup = Setup::new().await;
+    let who = [("user", "app"), ("database", "primary")];
+    for asks_for_encryption in [false, true] {
+        let mut client = test_support::WireClient::connect(setup.server.address()).await.unwrap();
+        if asks_for_encryption {
+            client.send(&message::packet(&80_877_103_u32.to_be_bytes())).await.unwrap();
+            assert_eq!(client.recv_bytes(1).await.unwrap(), b"N");
+        }
+        let Err(test_support::WireError::Fatal(fault)) = client.start(0, "", &who).await else {
+            panic!("let in")
+        };
+        assert_eq!(fault.code(), "08P01");
+        assert!(fault.message().contains("RPC address"), "{}", fault.message());
+    }
+    ok(setup.client().await.execute("SELECT 1", json!([])).await);
 }

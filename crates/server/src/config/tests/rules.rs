@@ -40,6 +40,14 @@ fn a_dsn_beside_a_host_is_an_error() {
 }
 
 #[test]
+fn each_protocol_has_an_address_of_its_own() {
+    let error = wrong(&with_section("proxy: {address: 'tcp://127.0.0.1:6002'}"));
+    assert!(error.contains("pgpool.proxy.address: is rpc.listen, too"), "{error}");
+    let error = wrong(&with_section("rpc: {forward: 'tcp://127.0.0.1:6002'}"));
+    assert!(error.contains("pgpool.rpc.forward: is where rr-pgpool itself listens"), "{error}");
+}
+
+#[test]
 fn a_remote_rpc_address_must_be_meant() {
     for address in [
         "tcp://0.0.0.0:6002",

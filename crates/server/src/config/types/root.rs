@@ -12,6 +12,7 @@ use super::{
     BackendsConfig, DatabaseConfig, FeaturesConfig, LoggingConfig, MonitoringConfig, ProxyConfig,
     RoutingConfig, RpcConfig, ShutdownConfig,
 };
+use crate::config::values::ListenAddress;
 
 /// Most runtime threads.
 const MAX_THREADS: u16 = 512;
@@ -102,6 +103,13 @@ impl Config {
 
     fn validate_proxy(&self) -> Result<(), SettingError> {
         self.proxy.validate()?;
+        let is_shared = self.proxy.address.get() == Some(&self.rpc.listen);
+        // The system chooses two ports where both are 0.
+        let is_chosen = matches!(self.rpc.listen, ListenAddress::Tcp { port: 0, .. });
+        if self.enabled && is_shared && !is_chosen {
+            let reason = "is rpc.listen, too; the two protocols need an address each";
+            return Err(SettingError::new("address", reason));
+        }
         if self.enabled && self.proxy.address.get().is_some() {
             for (_, backend) in self.primaries() {
                 self.proxy.keys_for(backend)?;
