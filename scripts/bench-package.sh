@@ -2,7 +2,7 @@
 # Measures the PHP package from one PHP process: beside a bare exchange of its frames, beside PDO and
 # Doctrine DBAL directly against PostgreSQL. Prints Markdown for docs/benchmarks.md.
 #
-#   ROUNDS=5 CALLS=2000 scripts/bench-package.sh
+#   ROUNDS=5 CALLS=2000 ROWS=10000000 scripts/bench-package.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/bench-common.sh
@@ -12,6 +12,8 @@ rounds=${ROUNDS:-${quick:+1}}
 rounds=${rounds:-5}
 calls=${CALLS:-${quick:+100}}
 calls=${calls:-2000}
+rows=${ROWS:-${quick:+10000}}
+rows=${rows:-10000000}
 last_core=$(($(nproc) - 1))
 
 # measure PLACEMENT PG-CORES APP-CORES, as in bench.sh: where the processes run decides much.
@@ -29,7 +31,7 @@ measure() {
 print_report() {
     local place
     duration=$calls
-    heading "ROUNDS=$rounds CALLS=$calls make bench-package" | sed 's/rounds of \([0-9]*\) s\./rounds of \1 calls./'
+    heading "ROUNDS=$rounds CALLS=$calls ROWS=$rows make bench-package" | sed 's/rounds of \([0-9]*\) s\./rounds of \1 calls./'
     printf '\n### One PHP process, one row by primary key, Unix sockets\n\n'
     row "median us" package "bare exchange" "ratio (goal 1.15)" "PDO prepare+execute+fetch" "ratio (goal 0.4)" \
         "batch of 10" "ratio to one (goal 2.5)" "DBAL" "DBAL over pdo_pgsql" "ratio (goal 1.0)"
@@ -41,6 +43,11 @@ print_report() {
             "$(ratio "${place}_batch10" "${place}_package")" "$(median "${place}_dbal")" \
             "$(median "${place}_dbal_pdo")" "$(ratio "${place}_dbal" "${place}_dbal_pdo")"
     done
+    printf '\n### A stream of %s rows of an int and 32 characters\n\n' "$rows"
+    row rows seconds "PHP, peak MiB" "server before, MiB" "server at most, MiB"
+    row ---: ---: ---: ---: ---:
+    # shellcheck disable=SC2086 # five words
+    row $stream
 }
 
 prepare
@@ -51,4 +58,6 @@ for round in $(seq "$rounds"); do
     measure one 0 0
     measure free "0-$last_core" "0-$last_core"
 done
+say "a stream of $rows rows"
+stream=$(php scripts/bench-stream.php "unix://$dir/package.sock" "$pool_pid" "$rows")
 print_report
