@@ -67,7 +67,7 @@ final class Channel
         string $sql,
         array $args,
     ): array {
-        $timeout = $options === null ? $this->replyTimeout : $this->timeout($options);
+        $timeout = $this->timeout($options);
         if ($this->observer === null) {
             return $this->send($method, $request, $timeout, $sql);
         }

@@ -178,11 +178,17 @@ final class DoctrineTest extends FacadeTestCase
         $db = self::connection(['settings' => ['TimeZone' => 'Asia/Tokyo'], PDO::ATTR_STRINGIFY_FETCHES => true]);
         self::assertSame(['Asia/Tokyo', '1'], $db->fetchNumeric("SELECT current_setting('TimeZone'), 1"));
         self::assertInstanceOf(PgpoolPdo::class, $db->getNativeConnection());
-        try {
-            self::connection([], ['charset' => 'latin1'])->fetchOne('SELECT 1');
-            self::fail('latin1');
-        } catch (Exception $error) {
-            self::assertStringContainsString('UTF-8', $error->getMessage());
+        $wrong = [
+            'UTF-8' => self::connection([], ['charset' => 'latin1']),
+            'unknown driverOptions: adress' => self::connection(['adress' => 'unix:///nowhere']),
+        ];
+        foreach ($wrong as $part => $connection) {
+            try {
+                $connection->fetchOne('SELECT 1');
+                self::fail($part);
+            } catch (Exception $error) {
+                self::assertStringContainsString($part, $error->getMessage());
+            }
         }
     }
 

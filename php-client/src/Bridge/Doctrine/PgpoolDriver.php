@@ -31,6 +31,8 @@ use SensitiveParameter;
  */
 final class PgpoolDriver extends AbstractPostgreSQLDriver
 {
+    private const OPTIONS = ['address', 'pool', 'settings'];
+
     /** @param array<string, mixed> $params */
     public function connect(#[SensitiveParameter] array $params): Connection
     {
@@ -38,6 +40,12 @@ final class PgpoolDriver extends AbstractPostgreSQLDriver
         $charset = strtolower(str_replace('-', '', (string) ($params['charset'] ?? 'utf8')));
         if ($charset !== 'utf8') {
             throw new DriverException("the pool speaks UTF-8 alone; the charset was {$params['charset']}", '22023');
+        }
+        // Those of PDO are numbers. A misspelt address would mean the default one.
+        $unknown = array_diff(array_filter(array_keys($options), is_string(...)), self::OPTIONS);
+        if ($unknown !== []) {
+            $known = implode(', ', self::OPTIONS);
+            throw new DriverException('unknown driverOptions: ' . implode(', ', $unknown) . "; use {$known}", '22023');
         }
         $address = $options['address'] ?? '';
         try {
