@@ -1,0 +1,145 @@
+#!/bin/sh
+# The driver tests: scripts/test-matrix.sh one|all|DRIVER..., each against a database of each mode.
+# tests/drivers/README.md says what they do. Starts a throw-away PostgreSQL and a server in front of
+# it on free ports, and removes everything at the end. A language whose tools are missing is left out.
+#
+#   MODES              modes of the door (default: session transaction)
+#   BEHAVIOURS         names of tests/drivers/README.md (default: all)
+#   DIRECT=1           PostgreSQL itself in place of the door
+#   RR_PGPOOL_BINARY   is tested instead of a new build
+#   RESULTS            a file for what was found: driver, version, mode, ok, not ok, skipped, which
+#   WRITE=1            puts the table into docs/compatibility.md
+set -eu
+cd "$(dirname "$0")/.."
+# shellcheck source=scripts/postgres.sh
+. scripts/postgres.sh
+# shellcheck source=scripts/pool.sh
+. scripts/pool.sh
+# shellcheck source=scripts/drivers.sh
+. scripts/drivers.sh
+
+MODES=${MODES:-session transaction}
+case "${*:-one}" in
+    one) drivers=$drivers_one ;;
+    all) drivers=$drivers_all ;;
+    *) drivers=$* ;;
+esac
+behaviours=${BEHAVIOURS:-$(driver_behaviours)}
+
+# Everything is built before a server waits for it.
+usable=""
+ready=""
+for driver in $drivers; do
+    language=$(driver_language "$driver")
+    case " $ready " in *" $language "*) usable="$usable $driver"; continue ;; esac
+    lack=$(driver_lacks "$language")
+    if [ -n "$lack" ]; then
+        echo "$driver is LEFT OUT: it needs $lack"
+        continue
+    fi
+    driver_prepare "$language" "$drivers"
+    ready="$ready $language"
+    usable="$usable $driver"
+done
+binary=${RR_PGPOOL_BINARY:-}
+if [ -z "${DIRECT:-}" ] && [ -z "$binary" ]; then
+    cargo build --quiet --package rr-pgpool
+    binary=${CARGO_TARGET_DIR:-target}/debug/rr-pgpool
+fi
+
+dir=$(pg_scratch_dir)
+pool_pid=""
+cleanup() {
+    # shellcheck disable=SC2086
+    pool_stop $pool_pid
+    pg_stop "$dir"
+    rm -rf "$dir"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+pg_init "$dir"
+pg_start "$dir" -c fsync=off -c synchronous_commit=off -c timezone=UTC
+
+# start_server: starts it on a port of which nobody knows whether it is free; sets PGPORT, pool_pid.
+start_server() {
+    PGPORT=$(pg_random_port)
+    cat >"$dir/pool.yaml" <<YAML
+version: '3'
+pgpool:
+  rpc:
+    listen: unix://$dir/pgpool.sock
+  proxy:
+    address: tcp://127.0.0.1:$PGPORT
+  shutdown:
+    grace: 100ms
+  backends:
+    primary:
+      dsn: postgres://app:secret@127.0.0.1:$pg_port/app
+      pool:
+        min_connections: 0
+  databases:
+$(pool_databases "$pg_port")
+YAML
+    pool_start "$binary" "$dir" pool
+    pool_wait "$binary" "unix://$dir/pgpool.sock" "$pool_pid"
+}
+
+if [ -n "${DIRECT:-}" ]; then
+    PGPORT=$pg_port
+else
+    tries=0
+    until start_server; do
+        tries=$((tries + 1))
+        if [ "$tries" -ge 5 ]; then
+            echo "the server did not start:" >&2
+            cat "$dir/pool.log" >&2
+            exit 1
+        fi
+        kill -KILL "$pool_pid" 2>/dev/null || true
+    done
+fi
+export PGHOST=127.0.0.1 PGPORT PGUSER=app PGPASSWORD=secret PGCONNECT_TIMEOUT=20
+
+results=$dir/results
+: >"$results"
+# count PATTERN: how many lines of the last output.
+count() { grep -c "$1" "$dir/out" || true; }
+# run_driver DRIVER: prints its failures and how many went well, and keeps the numbers.
+run_driver() {
+    code=0
+    # shellcheck disable=SC2086
+    driver_run "$1" $behaviours >"$dir/out" 2>"$dir/err" || code=$?
+    ok=$(count '^ok ')
+    not_ok=$(count '^not ok ')
+    skipped=$(count '^skip ')
+    # A program that ends early has failed whatever it does not mention.
+    silent=$(($(echo "$behaviours" | wc -w) - ok - not_ok - skipped))
+    which=$(sed -n 's/^skip \([a-z_]*\):.*/\1/p' "$dir/out" | tr '\n' ' ')
+    version=$(sed -n '1s/^# //p' "$dir/out")
+    printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\n' \
+        "$1" "$version" "$MODE" "$ok" $((not_ok + silent)) "$skipped" "$which" >>"$results"
+    printf '%-14s %-11s %2d ok, %d not ok, %d skipped\n' "$1" "$MODE" "$ok" $((not_ok + silent)) "$skipped"
+    grep '^not ok ' "$dir/out" | sed 's/^/    /' || true
+    if [ "$silent" -ne 0 ]; then
+        echo "    it left out $silent behaviours (exit status $code)"
+        sed 's/^/    /' "$dir/err" | tail -n 20
+        return 1
+    fi
+    [ "$code" -eq 0 ]
+}
+
+status=0
+for mode in $MODES; do
+    # Against PostgreSQL itself all is as in a session.
+    export MODE=$mode PGDATABASE=by_$mode CONNECTIONS=3
+    [ "$mode" != session ] || CONNECTIONS=8
+    if [ -n "${DIRECT:-}" ]; then export MODE=session PGDATABASE=app; fi
+    for driver in $usable; do
+        run_driver "$driver" || status=1
+    done
+    [ -z "${DIRECT:-}" ] || break
+done
+[ -z "${RESULTS:-}" ] || cp "$results" "$RESULTS"
+exit "$status"
