@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::classify::{Classification, TransactionControl};
 use crate::connection::{
-    BatchExecution, BatchRun, BatchSink, CommandTag, ExecuteError, Execution, Outcome, ResultSink,
-    SendSink, Settings, SinkError,
+    BatchExecution, BatchRun, BatchSink, Bond, CommandTag, ExecuteError, Execution, Outcome,
+    ResultSink, SendSink, Settings, SinkError,
 };
 use crate::engine::TransactionStatus;
 use crate::error::Error;
@@ -167,13 +167,13 @@ async fn run<R: BatchResults>(
     results: &mut R,
 ) -> Result<BatchEnd, Error> {
     let pool = checkout.pool().clone();
-    let execution = BatchExecution {
+    let mut execution = BatchExecution {
         statements: plan.executions(&pool, batch),
-        stop: batch.atomic,
+        bond: Bond::None,
         deadline: pool.limit(batch.limit).map(|limit| (Instant::now() + limit, limit)),
     };
     if !batch.atomic {
-        run_once(checkout, &pool, batch, plan, &execution, results).await;
+        run_once(checkout, &pool, plan, &execution, results, batch.limit).await;
         return Ok(BatchEnd::Done);
     }
     let own = checkout.status() == TransactionStatus::Idle;
@@ -181,41 +181,51 @@ async fn run<R: BatchResults>(
     let mut attempts = plan.classes.len() + 1;
     loop {
         attempts -= 1;
-        pool.within_limit(batch.limit, open(checkout, own)).await?;
-        let (failed, run) = run_once(checkout, &pool, batch, plan, &execution, results).await;
+        execution.bond = match own {
+            true if checkout.travels_whole(&execution.statements) => Bond::Whole,
+            true => Bond::Begun,
+            false => Bond::Held,
+        };
+        if !own {
+            pool.within_limit(batch.limit, checkout.command(SAVEPOINT)).await?;
+        }
+        let (failed, run) = run_once(checkout, &pool, plan, &execution, results, batch.limit).await;
+        if let BatchRun::Uncommitted(error) = run {
+            return Err(error.into());
+        }
         let Some(failed) = failed else { break };
         undo(checkout, own).await;
         // Nothing of it has happened: plans that were out of date are prepared anew.
-        let again = run == BatchRun::Stale && own && attempts > 0 && checkout.at_rest();
-        if !again {
+        let stale = matches!(run, BatchRun::Stale);
+        if !(stale && own && attempts > 0 && checkout.at_rest()) {
             return Ok(BatchEnd::Failed(failed));
         }
     }
-    if own {
-        commit(checkout).await?;
-    } else {
-        pool.within_limit(batch.limit, checkout.command(RELEASE)).await?;
+    match execution.bond {
+        Bond::None | Bond::Whole => {}
+        Bond::Begun => commit(checkout).await?,
+        Bond::Held => {
+            pool.within_limit(batch.limit, checkout.command(RELEASE)).await?;
+        }
     }
     Ok(BatchEnd::Done)
-}
-
-/// Marks the point to which a failure goes back.
-async fn open(checkout: &mut Checkout, own: bool) -> Result<(), ExecuteError> {
-    if own { checkout.begin("BEGIN").await } else { checkout.command(SAVEPOINT).await.map(drop) }
 }
 
 /// Runs the statements once: the first one that failed, and how it went.
 async fn run_once<R: BatchResults>(
     checkout: &mut Checkout,
     pool: &Pool,
-    batch: &Batch<'_>,
     plan: &Plan,
     execution: &BatchExecution<'_>,
     results: &mut R,
+    limit: TimeLimit,
 ) -> (Option<usize>, BatchRun) {
-    let limit = pool.limit(batch.limit);
-    let status = checkout.status();
-    let atomic = batch.atomic;
+    let limit = pool.limit(limit);
+    let status = match execution.bond {
+        Bond::Begun => TransactionStatus::InTransaction,
+        Bond::None | Bond::Held | Bond::Whole => checkout.status(),
+    };
+    let atomic = execution.bond != Bond::None;
     let mut sinks = Explaining {
         pool,
         plan,
@@ -227,7 +237,7 @@ async fn run_once<R: BatchResults>(
         failed: None,
     };
     let run = checkout.execute_batch_within(execution, &mut sinks, limit).await;
-    if run == BatchRun::Stuck {
+    if matches!(run, BatchRun::Stuck) {
         // Neither the one that runs, nor those behind it.
         for index in sinks.ended..plan.classes.len() {
             let error = ExecuteError::Stuck(limit.unwrap_or_default());
@@ -243,7 +253,10 @@ async fn undo(checkout: &mut Checkout, own: bool) {
         return;
     }
     if own {
-        let _ = checkout.rollback().await;
+        // Nothing is open when BEGIN was not sent, or the server has undone it already.
+        if checkout.status() != TransactionStatus::Idle {
+            let _ = checkout.rollback().await;
+        }
         return;
     }
     // A failure leaves the transaction failed, or its connection busy, which its caller is told next.

@@ -8,6 +8,7 @@ mod close;
 mod cursor;
 mod execute;
 mod extended;
+mod flight;
 mod relay;
 mod reset;
 mod settings;
@@ -28,7 +29,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::connect::{CancelTarget, Connected, ServerStream};
 use crate::engine::{Link, LinkError, Parameters, TransactionStatus};
-pub(crate) use batch::{BatchExecution, BatchRun, BatchSink};
+pub(crate) use batch::{BatchExecution, BatchRun, BatchSink, Bond};
 pub(crate) use close::close;
 pub use execute::{Discard, ResultSink, SinkError};
 pub(crate) use execute::{ExecuteError, Execution, Outcome, Progress, SendSink};

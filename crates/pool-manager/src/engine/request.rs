@@ -97,6 +97,17 @@ impl<'a> Request<'a> {
         *self.owed += 1;
     }
 
+    /// Bytes queued and not sent, for [`forget_from`](Self::forget_from).
+    pub(crate) fn queued(self) -> usize {
+        self.out.len()
+    }
+
+    /// Takes back what was queued since there were `len` bytes, which must hold no Query or Sync;
+    /// before anything is sent.
+    pub(crate) fn forget_from(self, len: usize) {
+        self.out.truncate(len);
+    }
+
     /// CopyFail and, for the extended protocol, the Sync that the server swallowed meanwhile.
     pub(crate) fn copy_fail(self, reason: &str, extended: bool) -> io::Result<()> {
         frontend::copy_fail(reason, self.out)?;

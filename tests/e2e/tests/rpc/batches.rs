@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::{Setup, eventually, failed, ok};
+use e2e::{Linked, Setup, eventually, failed, ok};
 use serde_json::{Value, json};
 use test_support::RpcClient;
 
@@ -439,4 +439,83 @@ async fn nothing_is_sent_after_the_time_is_over() {
     let reply = ok(client.call("ExecuteBatch", request).await);
     assert_eq!(codes(&reply), ["57014", "57014"], "{reply}");
     assert_eq!(count(&mut client).await, 0);
+}
+
+#[tokio::test]
+async fn all_or_none_takes_one_round_trip_when_prepared() {
+    let linked = Linked::with(&json!({"backends": {"primary": {
+        "pool": {"max_connections": 1, "min_connections": 0},
+    }}}))
+    .await;
+    linked.setup.db.batch("CREATE TABLE t (a serial PRIMARY KEY, b int)").await;
+    let mut client = linked.server.client().await;
+    let insert = json!({"query": "INSERT INTO t (b) VALUES ($1)", "args": [1]});
+    let select = json!({"query": "SELECT $1::int", "args": [1]});
+    let returning = json!({"query": "INSERT INTO t (b) VALUES ($1) RETURNING a", "args": [1]});
+    for (statements, trips) in [
+        (json!([insert, insert, insert]), 1),
+        (json!([select, select, select]), 1),
+        // What is too large must be known before COMMIT.
+        (json!([insert, returning, select]), 2),
+        (json!([returning]), 3),
+    ] {
+        let request = json!({"statements": statements, "atomic": true});
+        ok(client.call("ExecuteBatch", request.clone()).await);
+        let before = linked.link.counters().turns;
+        ok(client.call("ExecuteBatch", request).await);
+        assert_eq!(linked.link.counters().turns - before, trips, "{statements}");
+    }
+}
+
+#[tokio::test]
+async fn all_or_none_in_one_round_trip() {
+    let (setup, mut client) = setup(json!({})).await;
+    setup.db.batch("CREATE TABLE c (a int REFERENCES t DEFERRABLE INITIALLY DEFERRED)").await;
+    let atomic = |statements: &Value| json!({"statements": statements, "atomic": true});
+    ok(client.call("ExecuteBatch", atomic(&inserts(&[1, 2]))).await);
+    let into_c = json!({"query": "INSERT INTO c VALUES ($1)", "args": [1]});
+    ok(client.execute("INSERT INTO c VALUES ($1)", json!([1])).await);
+    // A statement fails, the commit fails, an argument cannot be sent.
+    let reply = client.call("ExecuteBatch", atomic(&inserts(&[3, 4, 1, 5]))).await.unwrap();
+    assert_eq!((&reply["sqlstate"], &reply["failed"]), (&json!("23505"), &json!(2)));
+    assert_eq!(codes(&reply), ["-", "-", "23505", "25P02"]);
+    let orphan = json!({"query": "INSERT INTO c VALUES ($1)", "args": [99]});
+    failed(client.call("ExecuteBatch", atomic(&json!([into_c, orphan]))).await, "23503");
+    let bad = json!({"query": "INSERT INTO t VALUES ($1)", "args": [{"no": "number"}]});
+    let statements = json!([inserts(&[6])[0], bad, inserts(&[7])[0]]);
+    let reply = client.call("ExecuteBatch", atomic(&statements)).await.unwrap();
+    assert_eq!(reply["failed"], 1, "{reply}");
+    assert_eq!(count(&mut client).await, 2);
+    let reply = ok(client.execute("SELECT count(*) AS n FROM c", json!([])).await);
+    assert_eq!(reply["rows"][0]["n"], 1);
+    ok(client.call("ExecuteBatch", atomic(&inserts(&[3, 4]))).await);
+    assert_eq!(count(&mut client).await, 4);
+}
+
+#[tokio::test]
+async fn a_server_lost_at_the_commit_of_a_batch_leaves_it_unknown() {
+    let (setup, mut client) = setup(json!({})).await;
+    setup
+        .db
+        .batch(
+            "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql
+             AS 'BEGIN PERFORM pg_sleep(60); RETURN NULL; END';
+             CREATE TABLE w (a int);
+             CREATE CONSTRAINT TRIGGER late AFTER INSERT ON w DEFERRABLE INITIALLY DEFERRED
+             FOR EACH ROW WHEN (new.a > 1) EXECUTE FUNCTION wait()",
+        )
+        .await;
+    let both = |a: i64| {
+        json!({"atomic": true, "statements": [
+            {"query": "INSERT INTO t VALUES ($1)", "args": [a]},
+            {"query": "INSERT INTO w VALUES ($1)", "args": [a]},
+        ]})
+    };
+    ok(client.call("ExecuteBatch", both(1)).await);
+    client.send_json("ExecuteBatch", &both(2)).await.unwrap();
+    let running = "wait_event = 'PgSleep'";
+    eventually("it commits", || async { setup.db.kill_backends(running).await == 1 }).await;
+    let (_, reply) = client.recv_json().await.unwrap();
+    assert_eq!(reply["sqlstate"], "40003", "{reply}");
+    assert!(reply["error"].as_str().unwrap().contains("COMMIT"), "{reply}");
 }

@@ -146,13 +146,14 @@ impl Pump<'_> {
             let wanted = self.piece(bytes.len());
             let allowed = self.allowance().min(wanted as u64);
             let (piece, rest) = bytes.split_at(usize::try_from(allowed).unwrap_or(wanted));
+            // Before the answer to them can come.
+            self.shared.control.count_forwarded(self.direction, piece.len() as u64);
             tokio::select! {
                 biased;
                 () = until_reset(&mut self.fate) => return Ok(false),
                 written = to.write_all(piece) => written?,
             }
             self.shared.carried.fetch_add(piece.len() as u64, Ordering::Relaxed);
-            self.shared.control.count_forwarded(self.direction, piece.len() as u64);
             if self.allowance() == 0 {
                 return Ok(false);
             }

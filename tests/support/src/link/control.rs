@@ -1,7 +1,7 @@
 //! The commands a test gives to its link, as its connections see them, and the link's counters.
 //! It never touches a socket.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::watch;
 
@@ -26,6 +26,9 @@ pub struct LinkCounters {
     pub to_server: u64,
     /// Bytes forwarded to clients.
     pub to_client: u64,
+    /// Times that bytes for the server followed bytes for a client: round trips, where one
+    /// connection is in use.
+    pub turns: u64,
     /// Bytes thrown away by a black hole, in both directions.
     pub swallowed: u64,
 }
@@ -64,6 +67,8 @@ pub(super) struct Control {
     resets: AtomicU64,
     to_server: AtomicU64,
     to_client: AtomicU64,
+    turns: AtomicU64,
+    was_to_server: AtomicBool,
     swallowed: AtomicU64,
 }
 
@@ -75,6 +80,8 @@ impl Default for Control {
             resets: AtomicU64::new(0),
             to_server: AtomicU64::new(0),
             to_client: AtomicU64::new(0),
+            turns: AtomicU64::new(0),
+            was_to_server: AtomicBool::new(false),
             swallowed: AtomicU64::new(0),
         }
     }
@@ -128,6 +135,10 @@ impl Control {
             Direction::ToClient => &self.to_client,
         };
         counter.fetch_add(bytes, Ordering::Relaxed);
+        let to_server = direction == Direction::ToServer;
+        if !self.was_to_server.swap(to_server, Ordering::Relaxed) && to_server {
+            self.turns.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn counters(&self) -> LinkCounters {
@@ -136,6 +147,7 @@ impl Control {
             resets: self.resets.load(Ordering::Relaxed),
             to_server: self.to_server.load(Ordering::Relaxed),
             to_client: self.to_client.load(Ordering::Relaxed),
+            turns: self.turns.load(Ordering::Relaxed),
             swallowed: self.swallowed.load(Ordering::Relaxed),
         }
     }
