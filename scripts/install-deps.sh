@@ -48,6 +48,7 @@ missing() {
                 has phpcs || echo php-codesniffer
                 [ -d /usr/share/php/Illuminate/Database ] || echo php-illuminate-database
                 [ -d /usr/share/php/Doctrine/DBAL ] || echo php-doctrine-dbal
+                [ -d /usr/share/php/Google/Protobuf ] || echo php-google-protobuf
             fi
             ;;
         clients)

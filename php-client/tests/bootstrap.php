@@ -10,7 +10,15 @@ declare(strict_types=1);
 use RrPgpool\Tests\Servers;
 
 spl_autoload_register(static function (string $class): void {
-    foreach (['RrPgpool\\Tests\\' => __DIR__, 'RrPgpool\\' => dirname(__DIR__) . '/src'] as $prefix => $directory) {
+    $places = [
+        'RrPgpool\\Tests\\' => __DIR__,
+        'RrPgpool\\Protobuf\\' => dirname(__DIR__) . '/protobuf',
+        'RrPgpool\\' => dirname(__DIR__) . '/src',
+        // Where Debian has google/protobuf, which brings no autoloader.
+        'Google\\Protobuf\\' => '/usr/share/php/Google/Protobuf',
+        'GPBMetadata\\Google\\Protobuf\\' => '/usr/share/php/GPBMetadata/Google/Protobuf',
+    ];
+    foreach ($places as $prefix => $directory) {
         if (str_starts_with($class, $prefix)) {
             $file = $directory . '/' . strtr(substr($class, strlen($prefix)), '\\', '/') . '.php';
             if (is_file($file)) {

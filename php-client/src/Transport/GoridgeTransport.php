@@ -5,7 +5,12 @@ declare(strict_types=1);
 namespace RrPgpool\Transport;
 
 use Closure;
+use Google\Protobuf\Internal\Message;
+use RrPgpool\Exception\InvalidArgument;
 use RrPgpool\Exception\PgpoolException;
+use RrPgpool\Internal\Goridge\JsonPayloads;
+use RrPgpool\Internal\Goridge\MsgpackPayloads;
+use RrPgpool\Internal\Goridge\ProtobufPayloads;
 use RrPgpool\Internal\GoridgeConnection;
 use RrPgpool\Transport;
 
@@ -35,14 +40,18 @@ final class GoridgeTransport implements Transport
     /**
      * @param callable(): \Spiral\Goridge\RPC\RPCInterface $connect makes an RPC object with a
      *     connection of its own; called at the first use and again after each failure
-     * @param bool $msgpack whether its codec is MsgpackCodec; JsonCodec otherwise
+     * @param GoridgeCodec $codec the one that its objects have
      * @param string $service name of the RPC service
+     * @throws InvalidArgument when protobuf is asked for and not installed
      */
     public function __construct(
         callable $connect,
-        private readonly bool $msgpack = false,
+        private readonly GoridgeCodec $codec = GoridgeCodec::Json,
         private readonly string $service = 'pgpool',
     ) {
+        if ($codec === GoridgeCodec::Protobuf && !class_exists(Message::class)) {
+            throw new InvalidArgument('protobuf needs the package google/protobuf, or ext-protobuf', '22023');
+        }
         $this->connect = $connect(...);
         $this->pid = (int) getmypid();
     }
@@ -51,7 +60,7 @@ final class GoridgeTransport implements Transport
     {
         $this->noticeFork();
         // Taken away while it is in use: a call from within has another one.
-        $connection = $this->connection ?? new GoridgeConnection($this->connect, $this->service, $this->msgpack);
+        $connection = $this->connection ?? $this->open();
         $this->connection = null;
         $generation = $this->generation;
         $complete = false;
@@ -83,6 +92,15 @@ final class GoridgeTransport implements Transport
     {
         $this->connection = null;
         ++$this->generation;
+    }
+
+    private function open(): GoridgeConnection
+    {
+        return new GoridgeConnection($this->connect, $this->service, match ($this->codec) {
+            GoridgeCodec::Json => new JsonPayloads(),
+            GoridgeCodec::Msgpack => new MsgpackPayloads(),
+            GoridgeCodec::Protobuf => new ProtobufPayloads(),
+        });
     }
 
     private function noticeFork(): void

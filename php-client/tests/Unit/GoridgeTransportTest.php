@@ -10,9 +10,10 @@ use RrPgpool\Exception\ConnectionLost;
 use RrPgpool\Exception\OutcomeUnknown;
 use RrPgpool\Exception\ProtocolException;
 use RrPgpool\Exception\TransactionEnded;
-use RrPgpool\Tests\Unit\Goridge\FakeRpc;
-use RrPgpool\Tests\Unit\Goridge\RelayException;
-use RrPgpool\Tests\Unit\Goridge\ServiceException;
+use RrPgpool\Tests\Goridge\FakeRpc;
+use RrPgpool\Tests\Goridge\RelayException;
+use RrPgpool\Tests\Goridge\ServiceException;
+use RrPgpool\Transport\GoridgeCodec;
 use RrPgpool\Transport\GoridgeTransport;
 use RuntimeException;
 
@@ -119,7 +120,7 @@ final class GoridgeTransportTest extends TestCase
             ['cursor_id' => 'c', 'columns' => $columns],
             ['rows' => [['\x42', '\x42']], 'done' => true],
         );
-        $client = new Client(new GoridgeTransport(static fn () => $rpc, msgpack: true));
+        $client = new Client(new GoridgeTransport(static fn () => $rpc, codec: GoridgeCodec::Msgpack));
 
         self::assertSame(
             [['b' => '\x41', 't' => '\x41'], ['b' => null, 't' => null]],

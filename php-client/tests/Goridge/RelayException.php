@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-namespace RrPgpool\Tests\Unit\Goridge;
+namespace RrPgpool\Tests\Goridge;
 
 use RuntimeException;
 

@@ -2,15 +2,16 @@
 
 declare(strict_types=1);
 
-namespace RrPgpool\Tests\Unit\Goridge;
+namespace RrPgpool\Tests\Goridge;
 
+use Google\Protobuf\Internal\Message;
 use Throwable;
 
 /** Has the methods of goridge's RPCInterface that matter, and its habits. */
 final class FakeRpc
 {
     public string $prefix = '';
-    /** @var list<array{string, array<string, mixed>, mixed}> */
+    /** @var list<array{string, array<string, mixed>|Message, mixed}> */
     public array $calls = [];
     /** @var list<mixed> */
     private array $replies;
@@ -33,6 +34,10 @@ final class FakeRpc
         $reply = array_shift($this->replies);
         if ($reply instanceof Throwable) {
             throw $reply;
+        }
+
+        if ($reply instanceof Message && method_exists($reply, 'setRequestId')) {
+            return $reply->setRequestId($payload->getRequestId());
         }
 
         return is_array($reply) ? $reply + ['request_id' => $payload['request_id']] : $reply;
