@@ -46,6 +46,7 @@ missing() {
             if has apt-get; then
                 # Elsewhere the tests of the bridges want VENDOR=dir, and say so.
                 has phpcs || echo php-codesniffer
+                has composer || echo composer
                 [ -d /usr/share/php/Illuminate/Database ] || echo php-illuminate-database
                 [ -d /usr/share/php/Doctrine/DBAL ] || echo php-doctrine-dbal
                 [ -d /usr/share/php/Google/Protobuf ] || echo php-google-protobuf
