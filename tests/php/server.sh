@@ -51,6 +51,14 @@ pgpool:
         pool:
           max_connections: 2
           min_connections: 0
+    frameworks:
+      primary:
+        dsn: postgres://app:secret@127.0.0.1:$pg_port/app
+        pool:
+          max_connections: 5
+          min_connections: 0
+          max_held: 100%
+          acquire_timeout: 30s
 $(pool_databases "$pg_port")
 YAML
     pool_start "$binary" "$dir" "$1"
