@@ -6,6 +6,7 @@
 # connections that clients really share them; in session mode one for each client of a test.
 pool_databases() {
     pool_database transaction 3 "$1"
+    pool_database auto 3 "$1"
     pool_database session 8 "$1"
 }
 

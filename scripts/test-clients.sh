@@ -1,6 +1,6 @@
 #!/bin/sh
 # The tests with real clients: psql, pgbench, pg_dump and psycopg through the PostgreSQL door, each against a
-# database in transaction mode and one in session mode. Starts a throw-away PostgreSQL and a server
+# database in transaction, one in auto and one in session mode. Starts a throw-away PostgreSQL and a server
 # in front of it on free ports, and removes everything at the end. RR_PGPOOL_BINARY is tested instead
 # of a new build where it is set.
 set -eu
@@ -77,7 +77,7 @@ export PGHOST=127.0.0.1 PGPORT PGUSER=app PGPASSWORD=secret PGCONNECT_TIMEOUT=20
 export DIRECT="host=127.0.0.1 port=$pg_port dbname=app"
 
 status=0
-for mode in transaction session; do
+for mode in transaction auto session; do
     export MODE=$mode PGDATABASE=by_$mode
     printf '\nClients in %s mode:\n' "$mode"
     sh tests/clients/psql.sh || status=1

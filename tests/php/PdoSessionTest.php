@@ -38,7 +38,7 @@ final class PdoSessionTest extends PdoTestCase
     /** @return array<string, array{string, string, string}> */
     public static function statementsThatNeedASession(): array
     {
-        $session = 'behavior.mode: session';
+        $session = 'behavior.mode: auto or session';
 
         return [
             'LISTEN' => ['LISTEN news', 'LISTEN', $session],

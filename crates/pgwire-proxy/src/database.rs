@@ -1,6 +1,7 @@
 //! One database behind the door: its pool, how clients share it, and what they have in common.
 
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -22,6 +23,9 @@ pub enum Mode {
     Session,
     /// After each transaction.
     Transaction,
+    /// After each transaction, unless the client has something in the session that cannot be made
+    /// again on another connection: then it keeps this one.
+    Auto,
     /// After each statement; transactions of several statements are refused.
     Statement,
 }
@@ -32,6 +36,7 @@ impl Mode {
         match self {
             Self::Session => "session",
             Self::Transaction => "transaction",
+            Self::Auto => "auto",
             Self::Statement => "statement",
         }
     }
@@ -58,6 +63,8 @@ struct Shared {
     settings: Interner<Settings>,
     parameters: Interner<Parameters>,
     statements: Statements,
+    /// Some client has asked for lastval() outside a transaction.
+    asks_for_sequences: AtomicBool,
     greetings: Mutex<Option<LruCache<Arc<Settings>, Arc<Parameters>>>>,
 }
 
@@ -141,6 +148,16 @@ impl Database {
     /// A number that stands for nothing yet.
     pub(crate) fn new_number(&self) -> u64 {
         self.shared.statements.new_number()
+    }
+
+    /// Notes that a client has asked for its sequences' values outside a transaction.
+    pub(crate) fn note_sequence_question(&self) {
+        self.shared.asks_for_sequences.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether clients here do so.
+    pub(crate) fn asks_for_sequences(&self) -> bool {
+        self.shared.asks_for_sequences.load(Ordering::Relaxed)
     }
 
     /// What a statement does to the connection it runs on.

@@ -272,8 +272,8 @@ fn proxy(config: &Config, pools: &[DatabasePool]) -> Result<Arc<Proxy>, ServeErr
         let mode = match backend.behavior.mode {
             PoolMode::Session => Mode::Session,
             PoolMode::Statement => Mode::Statement,
-            // `auto` is refused when the configuration is checked.
-            PoolMode::Transaction | PoolMode::Auto => Mode::Transaction,
+            PoolMode::Transaction => Mode::Transaction,
+            PoolMode::Auto => Mode::Auto,
         };
         let server_name = backend.connect_params().map_err(within)?.database;
         let behavior = &backend.behavior;

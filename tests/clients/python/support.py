@@ -58,7 +58,7 @@ class ClientTest(unittest.TestCase):
             time.sleep(0.02)
 
 
-only_in_session_mode = unittest.skipUnless(MODE == "session", "needs a session")
+only_in_session_mode = unittest.skipUnless(MODE in ("session", "auto"), "needs a session")
 only_in_transaction_mode = unittest.skipUnless(
     MODE == "transaction", "about transaction mode"
 )

@@ -71,7 +71,7 @@ class CursorTest(ClientTest):
             cursor.execute(SERIES, [5])
         primary = caught.exception.diag.message_primary
         self.assertIn("WITH HOLD cannot work in transaction mode", primary)
-        self.assertIn("behavior.mode: session", caught.exception.diag.message_hint)
+        self.assertIn("behavior.mode: auto or session", caught.exception.diag.message_hint)
         conn.rollback()
         self.assertEqual(self.value(conn, "SELECT 1"), 1)
 

@@ -12,9 +12,11 @@ use pool_manager::classify::{
 };
 use pool_manager::{Checkout, SettingsQuestion, TransactionStatus};
 
+use super::User;
 use super::cancel::Cancelling;
 use super::copy::CopyIn;
 use super::expect::{Expect, OwnQuery};
+use super::linger::may_use_sequences;
 use super::names::cut;
 use super::replay::Replay;
 use super::unit::Unit;
@@ -33,6 +35,8 @@ const MAX_CLOSES: usize = 64;
 const MAX_TOUCHED: usize = 128;
 /// Portals whose statements are remembered; what runs from others is taken for anything.
 const MAX_PORTALS: usize = 1000;
+/// Statements of one client alone that are kept, at least between two batches.
+const MAX_PRIVATE: usize = 100;
 
 pub(super) struct Attached {
     pub(super) connection: Leased,
@@ -77,6 +81,11 @@ pub(super) struct Attached {
     pub(super) replay: Replay,
     /// The time limit that what runs has exceeded.
     pub(super) out_of_time: Option<Duration>,
+    /// Something has run since the connection was attached, or given a moment's grace, that may
+    /// have drawn from a sequence.
+    pub(super) wrote: bool,
+    /// The client needs it no more, and keeps it for a moment.
+    pub(super) lingering: bool,
     /// Since when the server has been working on the unit at the front.
     pub(super) busy_since: Instant,
 }
@@ -164,6 +173,8 @@ impl Default for Attached {
             cancelling: None,
             replay: Replay::default(),
             out_of_time: None,
+            wrote: false,
+            lingering: false,
             busy_since: Instant::now(),
         }
     }
@@ -184,6 +195,8 @@ impl Attached {
         let Some(mut connection) = self.connection.0.take() else { return };
         self.unnamed = None;
         self.reads_otherwise = false;
+        self.wrote = false;
+        self.lingering = false;
         self.replay.forget();
         if self.owed.capacity() > USUAL_PIPELINE {
             self.owed = VecDeque::with_capacity(USUAL_BATCH);
@@ -278,9 +291,15 @@ impl Attached {
     /// What goes in front of a batch or Query when nothing is under way: statements that are one
     /// too many are closed, and another client's sequence values are forgotten before anything
     /// can ask for them.
-    pub(super) fn prepare_for(&mut self, class: Option<&Classification>, client: u64) {
+    pub(super) fn prepare_for(&mut self, class: Option<&Classification>, user: User) {
+        self.lingering = false;
         if !self.is_free() {
             return;
+        }
+        while self.private.len() > MAX_PRIVATE {
+            // One that is needed again is prepared again.
+            let (_, name) = self.private.remove(0);
+            self.connection.close_statement_later(name);
         }
         for _ in 0..MAX_CLOSES {
             let Some(name) = self.connection.next_statement_to_close() else { break };
@@ -288,8 +307,10 @@ impl Attached {
             self.owed.push_back(Expect::CloseOwn(name.into()));
         }
         if self.status() == TransactionStatus::Idle
-            && self.connection.has_foreign_sequences(client)
-            && class.is_none_or(may_ask_for_sequences)
+            && self.connection.has_foreign_sequences(user.number)
+            && class.is_none_or(|class| {
+                may_ask_for_sequences(class) || (user.asks && may_use_sequences(class))
+            })
         {
             self.own_query("DISCARD SEQUENCES", OwnQuery::MustSucceed);
             self.connection.sequences_discarded();

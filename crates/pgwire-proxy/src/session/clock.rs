@@ -11,6 +11,7 @@ use pool_manager::{SqlState, TransactionStatus};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::cancel::Cancelling;
+use super::linger::LINGER;
 use super::{HIGH_WATER, Session, Step};
 use crate::proxy::ProxyOptions;
 
@@ -36,6 +37,8 @@ enum Phase {
     Idle,
     IdleInTransaction,
     Running,
+    /// The connection is kept for a moment (mode: auto).
+    Lingering,
 }
 
 impl Clock {
@@ -65,6 +68,7 @@ impl Clock {
             Phase::Idle => self.idle,
             Phase::IdleInTransaction => self.idle_in_transaction,
             Phase::Running => self.query,
+            Phase::Lingering => Some(LINGER),
         }
     }
 
@@ -93,10 +97,12 @@ impl Clock {
 impl Session {
     /// Takes note of what the client is doing, and acts when it has done so for too long.
     pub(super) fn look_at_clock(&mut self, cx: &mut Context<'_>) -> Option<Step> {
-        if self.clock.is_off() {
+        let lingering = self.is_lingering();
+        if self.clock.is_off() && !lingering {
             return None;
         }
         let phase = match (&self.server, &self.lost) {
+            _ if lingering => Phase::Lingering,
             (Some(server), _) if server.waits_for_client() || self.output.len() >= HIGH_WATER => {
                 Phase::IdleInTransaction
             }
@@ -132,6 +138,11 @@ impl Session {
                 Some(Step::End)
             }
             Phase::Running => self.run_out_of_time(cx),
+            Phase::Lingering => {
+                self.linger_ends();
+                // The client is idle now.
+                self.look_at_clock(cx)
+            }
         }
     }
 

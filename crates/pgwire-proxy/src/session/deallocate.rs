@@ -32,6 +32,9 @@ impl Session {
             _ => {}
         }
         if class.kind == StatementKind::Discard {
+            if self.is_lingering() {
+                self.linger_ends();
+            }
             return if class.taints { self.discard_all() } else { None };
         }
         match deallocated(&String::from_utf8_lossy(sql))? {
@@ -97,6 +100,8 @@ impl Session {
         client.names.set(b"", None);
         client.names.take_all();
         client.want(Arc::clone(&client.startup));
+        // What lastval() would answer is gone, too.
+        client.number = client.database.new_number();
         let told = client.database.known_greeting(&client.startup);
         let told = told.unwrap_or_else(|| Arc::clone(&client.told));
         let before = std::mem::replace(&mut client.told, Arc::clone(&told));

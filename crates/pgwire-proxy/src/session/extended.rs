@@ -47,9 +47,9 @@ impl Session {
         let statement = self.statement_of(&parse);
         let has_room = self.client.names.has_room_for(statement.size());
         let native = self.names_are_native();
-        let number = self.client.number;
+        let who = self.client.who();
         let Some(server) = self.attached() else { return Taken::Attach };
-        server.prepare_for(Some(&statement.class), number);
+        server.prepare_for(Some(&statement.class), who);
         server.batch();
         if native {
             return self.parse_as_it_is(&parse, message, statement);
@@ -92,9 +92,9 @@ impl Session {
         {
             return Taken::Wait;
         }
-        let number = self.client.number;
+        let who = self.client.who();
         let Some(server) = self.attached() else { return Taken::Attach };
-        server.prepare_for(Some(&statement.class), number);
+        server.prepare_for(Some(&statement.class), who);
         server.batch();
         let target = deallocated.and_then(|name| self.client.names.get(name.as_bytes()).cloned());
         if let Some(target) = target {
@@ -168,13 +168,14 @@ impl Session {
         if self.name_is_uncertain(bind.statement) {
             return Taken::Wait;
         }
-        let number = self.client.number;
+        let who = self.client.who();
         let named = self.client.names.named(bind.statement);
         let Some(server) = self.attached() else { return Taken::Attach };
-        server.prepare_for(named.as_ref().map(|named| &named.statement.class), number);
+        server.prepare_for(named.as_ref().map(|named| &named.statement.class), who);
         server.batch();
         let Some(named) = named else { return self.bind_unknown(bind, missing) };
-        if let Some(error) = self.refusal(&named.statement.class, &named.statement.sql) {
+        let (class, sql) = (&named.statement.class, &named.statement.sql);
+        if let Some(error) = self.refusal(class, sql).or_else(|| self.pin_for(class, sql)) {
             return self.refuse_large(error);
         }
         let named = self.under_current_settings(named);
@@ -256,9 +257,9 @@ impl Session {
         {
             return Taken::Wait;
         }
-        let number = self.client.number;
+        let who = self.client.who();
         let Some(server) = self.attached() else { return Taken::Attach };
-        server.prepare_for(None, number);
+        server.prepare_for(None, who);
         server.batch();
         let Target::Statement(name) = target else {
             server.forward(message, Expect::DescribePortal);
@@ -295,11 +296,11 @@ impl Session {
 
     pub(super) fn execute(&mut self, message: &[u8], body: &[u8]) -> Taken {
         let Some(portal) = frontend::executed_portal(body) else { return self.unreadable(message) };
-        let number = self.client.number;
+        let who = self.client.who();
         let Some(server) = self.attached() else { return Taken::Attach };
-        server.prepare_for(None, number);
+        server.prepare_for(None, who);
         let Some(statement) = server.portals.get(portal) else {
-            server.will_run_anything(number);
+            server.will_run_anything(who.number);
             server.batch().add_anything();
             server.forward(message, Expect::Execute(Ending::NONE));
             return Taken::Done;
@@ -321,12 +322,12 @@ impl Session {
         match target {
             Target::Statement(name) if !native => self.close_statement(name),
             _ => {
-                let number = self.client.number;
+                let who = self.client.who();
                 if let Target::Statement(name) = target {
                     self.client.names.set(name, None);
                 }
                 let Some(server) = self.attached() else { return Taken::Attach };
-                server.prepare_for(None, number);
+                server.prepare_for(None, who);
                 server.batch();
                 if let Target::Portal(name) = target {
                     server.portals.close(name);

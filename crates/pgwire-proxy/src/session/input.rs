@@ -264,13 +264,13 @@ impl Session {
     /// FunctionCall: what it calls is known to the server only, but for the large objects that it
     /// is there for.
     fn function_call(&mut self, message: &[u8]) -> Taken {
-        let number = self.client.number;
+        let who = self.client.who();
         let called = message.get(HEADER_LEN..).and_then(|body| body.first_chunk());
         let called = called.map(|oid| u32::from_be_bytes(*oid));
         let Some(server) = self.attached() else { return Taken::Attach };
-        server.prepare_for(None, number);
+        server.prepare_for(None, who);
         if !called.is_some_and(|oid| LARGE_OBJECT_FUNCTIONS.contains(&oid)) {
-            server.will_run_anything(number);
+            server.will_run_anything(who.number);
         }
         server.connection.owe();
         server.forward(message, Expect::FunctionCall);
@@ -304,11 +304,11 @@ impl Session {
 
     /// A message that cannot be read: the server says what is wrong with it.
     pub(super) fn unreadable(&mut self, message: &[u8]) -> Taken {
-        let number = self.client.number;
+        let who = self.client.who();
         let is_query = message.first() == Some(&request::QUERY);
         let Some(server) = self.attached() else { return Taken::Attach };
-        server.prepare_for(None, number);
-        server.will_run_anything(number);
+        server.prepare_for(None, who);
+        server.will_run_anything(who.number);
         if is_query {
             server.connection.owe();
             server.forward(message, Expect::Query(Querying::ANYTHING));

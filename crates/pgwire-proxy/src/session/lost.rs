@@ -73,7 +73,7 @@ impl Session {
             return None;
         }
         let lost = || LinkError::Closed(fatal.clone());
-        if self.client.mode == Mode::Session {
+        if self.client.mode == Mode::Session || server.connection.is_pinned() {
             let error = NOTHING_SENT.lost(lost()).to_server_error();
             self.fatal(error.code, error.message);
             return Some(Step::End);

@@ -19,8 +19,10 @@ mod expect;
 mod extended;
 mod failures;
 mod input;
+mod linger;
 mod lost;
 mod names;
+mod pin;
 mod prepare;
 mod refusal;
 mod relay;
@@ -86,11 +88,27 @@ struct ClientState {
     told: Arc<Parameters>,
     /// The unnamed statement that it had last, which it mostly has next.
     last_unnamed: Option<Arc<Statement>>,
+    /// How readily it keeps its connection for a moment, to ask for lastval().
+    linger: linger::Habit,
     /// After an error in a batch, everything up to its Sync is passed over.
     skipping: bool,
 }
 
+/// Which client uses a connection, and what it may ask of it.
+#[derive(Debug, Clone, Copy)]
+struct User {
+    /// A number that no other client has.
+    number: u64,
+    /// It is given the time to ask for lastval().
+    asks: bool,
+}
+
 impl ClientState {
+    fn who(&mut self) -> User {
+        let asks = self.mode == Mode::Auto && self.linger.grants(&self.database);
+        User { number: self.number, asks }
+    }
+
     /// Has other settings wanted from now on.
     fn want(&mut self, settings: Arc<Settings>) {
         self.context = context(&settings);
@@ -169,6 +187,7 @@ impl Session {
             startup: Arc::clone(&welcome.settings),
             told: Arc::clone(&welcome.parameters),
             last_unnamed: None,
+            linger: linger::Habit::default(),
             skipping: false,
         };
         Self {
@@ -282,8 +301,9 @@ impl Session {
             && !server.uploading
             && !server.replay.is_due()
             && server.touched.is_none()
+            && !server.connection.is_pinned()
             && self.client.mode != Mode::Session;
-        if !done {
+        if !done || server.lingers(&mut self.client) {
             return;
         }
         // What the client's socket did not take must not hold the connection up.

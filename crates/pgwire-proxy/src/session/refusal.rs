@@ -1,7 +1,9 @@
 //! What cannot work in a mode, and is refused instead of doing half of what it promises: state that
 //! is to last longer than the client has its connection.
 
-use pool_manager::classify::{Classification, SessionNeed, TransactionControl, touched_settings};
+use pool_manager::classify::{
+    Classification, SessionNeed, SettingsEffect, TransactionControl, touched_settings,
+};
 use pool_manager::{ServerError, SqlState, TransactionStatus};
 
 use super::{Session, Step};
@@ -20,11 +22,18 @@ impl Session {
         if mode == Mode::Statement && (begins || several) {
             return Some(no_transactions());
         }
+        if mode != Mode::Auto
+            && class.settings != SettingsEffect::None
+            && let Some(setting) = lasting_setting(class, sql)
+        {
+            return Some(cannot_follow(setting, mode));
+        }
         let need = class.needs_session?;
         let in_block = self.server.as_ref().is_some_and(|server| server.is_in_block());
         let may_end = self.server.as_ref().is_some_and(|server| server.may_be_in_transaction());
         let lasts = class.statements == 1 && !may_end;
         let what = match need {
+            need if mode == Mode::Auto && need.lasts() => return None,
             SessionNeed::Listen => "LISTEN",
             SessionNeed::HoldCursor => "DECLARE ... WITH HOLD",
             SessionNeed::Load if lasts => "LOAD",
@@ -32,7 +41,6 @@ impl Session {
             SessionNeed::TempObject if lasts => "a temporary table, view or sequence",
             SessionNeed::AdvisoryLock if lasts => "a session level advisory lock",
             SessionNeed::SequenceValue if in_block => return self.refuse_sequence_value(),
-            SessionNeed::Set | SessionNeed::SetRole => return refuse_setting(class, sql, mode),
             _ => return None,
         };
         let mut error = ServerError::new(
@@ -80,15 +88,15 @@ fn why(mode: Mode) -> &'static str {
 fn remedy(need: SessionNeed) -> &'static str {
     match need {
         SessionNeed::AdvisoryLock => {
-            "Use pg_advisory_xact_lock in a transaction, or behavior.mode: session."
+            "Use pg_advisory_xact_lock in a transaction, or behavior.mode: auto or session."
         }
         SessionNeed::TempObject => {
-            "Create and use it within one transaction, or use behavior.mode: session."
+            "Create and use it within one transaction, or use behavior.mode: auto or session."
         }
         SessionNeed::Prepare => {
-            "Use the driver's own prepared statements, or behavior.mode: session."
+            "Use the driver's own prepared statements, or behavior.mode: auto or session."
         }
-        _ => "Use behavior.mode: session, or connect to PostgreSQL itself.",
+        _ => "Use behavior.mode: auto or session, or connect to PostgreSQL itself.",
     }
 }
 
@@ -101,23 +109,26 @@ fn no_transactions() -> ServerError {
     error
 }
 
-/// Settings that cannot follow a client from connection to connection.
-fn refuse_setting(class: &Classification, sql: &[u8], mode: Mode) -> Option<ServerError> {
+/// What of a statement's settings cannot follow a client from connection to connection.
+pub(super) fn lasting_setting(class: &Classification, sql: &[u8]) -> Option<&'static str> {
     let text = String::from_utf8_lossy(sql);
     let touched = touched_settings(&text);
     let touches = |name: &str| touched.names.iter().any(|touched| touched == name);
     let only_resets = touched.resets && class.statements == 1;
-    let what = if touches("session_authorization") && !only_resets {
-        "SET SESSION AUTHORIZATION"
+    if touches("session_authorization") && !only_resets {
+        Some("SET SESSION AUTHORIZATION")
     } else if touches("standard_conforming_strings") && !(class.statements == 1 && says_on(&text)) {
-        "standard_conforming_strings other than on"
+        Some("standard_conforming_strings other than on")
     } else {
-        return None;
-    };
+        None
+    }
+}
+
+fn cannot_follow(what: &str, mode: Mode) -> ServerError {
     let message = format!("{what} cannot work in {} mode", mode.word());
     let mut error = ServerError::new(SqlState::FEATURE_NOT_SUPPORTED, message);
-    error.hint = Some("Use behavior.mode: session.".to_owned());
-    Some(error)
+    error.hint = Some("Use behavior.mode: auto or session.".to_owned());
+    error
 }
 
 /// Whether a SET of a switch turns it on.

@@ -44,9 +44,12 @@ enum State {
 impl Session {
     /// Whether a batch that begins with the next message may be sent again.
     pub(super) fn is_replayable(&self) -> bool {
-        self.client.mode == Mode::Transaction
+        matches!(self.client.mode, Mode::Transaction | Mode::Auto)
             && self.server.as_ref().is_none_or(|server| {
-                server.owed.is_empty() && !server.replay.has_sent && !server.may_be_in_transaction()
+                server.owed.is_empty()
+                    && !server.replay.has_sent
+                    && !server.may_be_in_transaction()
+                    && !server.connection.is_pinned()
             })
     }
 

@@ -34,7 +34,7 @@ impl Attached {
         match tag {
             reply::PARAMETER_STATUS => return Ok(Action::Swallow),
             reply::NOTIFICATION_RESPONSE => {
-                let listens = client.mode == Mode::Session;
+                let listens = client.mode == Mode::Session || self.connection.is_pinned();
                 return Ok(if listens { Action::Forward } else { Action::Swallow });
             }
             reply::NOTICE_RESPONSE => {
@@ -157,6 +157,7 @@ impl Attached {
         }
         if matches!(ending.effect, Effect::DiscardsAll(_)) {
             client.want(Arc::clone(&client.startup));
+            self.connection.unpin();
         }
     }
 

@@ -5,11 +5,11 @@
 use pool_manager::ServerError;
 use pool_manager::classify::{Classification, TransactionControl};
 
-use super::Session;
 use super::expect::{Effect, Ending, Expect, Querying};
 use super::extended::NO_STATEMENT;
 use super::input::Taken;
 use super::unit::Unit;
+use super::{Session, linger};
 use crate::database::Mode;
 use crate::message::{backend, frontend};
 
@@ -26,9 +26,15 @@ impl Session {
         if let Some(error) = self.refusal(&class, sql) {
             return self.refuse_query(error);
         }
-        let number = self.client.number;
-        let Some(server) = self.attached() else { return Taken::Attach };
-        server.prepare_for(Some(&class), number);
+        let who = self.client.who();
+        if self.attached().is_none() {
+            return Taken::Attach;
+        }
+        if let Some(error) = self.pin_for(&class, sql) {
+            return self.refuse_query(error);
+        }
+        let Some(server) = self.server.as_deref_mut() else { return Taken::Attach };
+        server.prepare_for(Some(&class), who);
         let ending = self.run(&class, sql);
         let mut unit = Unit::NOTHING;
         unit.add(&class);
@@ -42,10 +48,10 @@ impl Session {
             self.query_while_lost(&class);
             return Taken::Dropped;
         }
-        let number = self.client.number;
+        let who = self.client.who();
         let Some(server) = self.attached() else { return Taken::Attach };
-        server.prepare_for(None, number);
-        server.will_run_anything(number);
+        server.prepare_for(None, who);
+        server.will_run_anything(who.number);
         self.send_query(begin, Unit::ANYTHING, Ending::NONE)
     }
 
@@ -94,8 +100,9 @@ impl Session {
             class.neutral = true;
         }
         server.will_run(&class, sql, client.number);
-        let is_session = client.mode == Mode::Session;
-        if is_session && !server.touched.as_ref().is_some_and(|question| question.everything) {
+        server.wrote |= linger::may_use_sequences(&class);
+        let is_kept = client.mode == Mode::Session || server.connection.is_pinned();
+        if is_kept && !server.touched.as_ref().is_some_and(|question| question.everything) {
             server.touched = None;
         }
         if matches!(

@@ -57,7 +57,8 @@ pub struct Classification {
     /// First word of the command tag that the server gives when the statement is what it looks
     /// like. Set for queries, `EXPLAIN` and `SHOW`, as a single statement only.
     pub expected_tag: Option<&'static str>,
-    /// Set when some statement of the text is useless outside a session or transaction.
+    /// Set when some statement of the text is useless outside a session or transaction: the first
+    /// of them, or the first one that leaves [something for good](SessionNeed::lasts).
     pub needs_session: Option<SessionNeed>,
     /// How the first statement that does so begins, ends or divides a transaction.
     pub transaction: TransactionControl,
@@ -248,7 +249,7 @@ impl Classification {
         self.read_only = single && statement.read_only;
         self.cacheable = single && statement.cacheable;
         self.expected_tag = if single { statement.expected_tag() } else { None };
-        self.needs_session = self.needs_session.or(statement.need);
+        self.needs_session = need::weightier(self.needs_session, statement.need);
         if self.transaction == TransactionControl::None {
             self.transaction = statement.transaction;
         }

@@ -71,7 +71,31 @@ pub enum SessionNeed {
     PrepareTransaction,
 }
 
+/// Of two needs the first, unless only the second one lasts.
+pub(super) fn weightier(
+    first: Option<SessionNeed>,
+    second: Option<SessionNeed>,
+) -> Option<SessionNeed> {
+    let lasts = |need: Option<SessionNeed>| need.is_some_and(SessionNeed::lasts);
+    if lasts(second) && !lasts(first) { second } else { first.or(second) }
+}
+
 impl SessionNeed {
+    /// Whether it leaves something in the session that outlives the transaction and cannot be made
+    /// again on another connection.
+    #[must_use]
+    pub const fn lasts(self) -> bool {
+        matches!(
+            self,
+            Self::Listen
+                | Self::TempObject
+                | Self::Prepare
+                | Self::AdvisoryLock
+                | Self::HoldCursor
+                | Self::Load
+        )
+    }
+
     /// What cannot be done, such as `LISTEN needs a session`.
     #[must_use]
     pub const fn what(self) -> &'static str {

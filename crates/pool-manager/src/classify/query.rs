@@ -8,7 +8,7 @@ use super::calls::{self, Name, Opening};
 use super::frames::{Frame, Frames};
 use super::functions::{self, Effect};
 use super::lexemes::{Lexeme, Lexemes};
-use super::need::SessionNeed;
+use super::need::{self, SessionNeed};
 use super::plain;
 use super::statement::{Statement, modifies_data};
 use super::token::TokenKind;
@@ -93,7 +93,7 @@ impl<'a, 's> Reader<'a, 's> {
     /// Adds an identifier to the name being read, or starts the next name with it.
     fn name(&mut self, lexeme: Lexeme<'a>) {
         if std::mem::take(&mut self.into_target) && is_temp_schema(lexeme) {
-            self.need = self.need.or(Some(SessionNeed::TempObject));
+            self.need = need::weightier(self.need, Some(SessionNeed::TempObject));
         }
         self.names_settings |=
             lexeme.token.text.trim_matches('"').eq_ignore_ascii_case(plain::SETTINGS);
@@ -146,7 +146,7 @@ impl<'a, 's> Reader<'a, 's> {
     fn target_word(&mut self, keyword: Keyword) {
         match keyword {
             Keyword::Temp | Keyword::Temporary => {
-                self.need = self.need.or(Some(SessionNeed::TempObject));
+                self.need = need::weightier(self.need, Some(SessionNeed::TempObject));
             }
             Keyword::Local | Keyword::Global | Keyword::Table => self.into_target = true,
             _ => {}
@@ -260,7 +260,7 @@ impl<'a, 's> Reader<'a, 's> {
         // What set_config does, its last argument tells.
         self.dirty |= matches!(effect, Effect::Unknown | Effect::Needs(_));
         if let Effect::Needs(need) = effect {
-            self.need = self.need.or(Some(need));
+            self.need = need::weightier(self.need, Some(need));
         }
         Frame { set_config: effect == Effect::SetConfig, ..Frame::default() }
     }

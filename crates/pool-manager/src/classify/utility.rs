@@ -5,7 +5,7 @@
 //! refused.
 
 use super::lexemes::Lexemes;
-use super::need::SessionNeed;
+use super::need::{self, SessionNeed};
 use super::query::is_temp_schema;
 use super::statement::Statement;
 use super::token::TokenKind;
@@ -22,7 +22,7 @@ pub(super) fn read(lexemes: &mut Lexemes<'_>) -> Statement {
     let rest = skip(lexemes);
     match statement.kind {
         StatementKind::Create if rest.names_temp_schema => {
-            statement.need = statement.need.or(Some(SessionNeed::TempObject));
+            statement.need = need::weightier(statement.need, Some(SessionNeed::TempObject));
         }
         StatementKind::Show => {
             statement.clean = rest.well_formed;

@@ -46,8 +46,8 @@ pub enum PoolMode {
     Transaction,
     /// After each statement; transactions of several statements are refused.
     Statement,
-    /// After each transaction, unless the client holds session state. Not available yet.
-    #[schemars(skip)]
+    /// After each transaction, unless the client has something in its session that cannot be made
+    /// again on another connection: then when it discards that, or disconnects.
     Auto,
 }
 
@@ -83,12 +83,6 @@ impl BehaviorConfig {
     /// # Errors
     /// The first wrong setting.
     pub fn validate(&self) -> Result<(), SettingError> {
-        if self.mode == PoolMode::Auto {
-            return Err(SettingError::new(
-                "mode",
-                "auto is not available yet; use transaction, session or statement",
-            ));
-        }
         SettingError::check_range(
             "statement_cache_size",
             self.statement_cache_size,
@@ -205,13 +199,6 @@ mod tests {
         assert!(error.to_string().contains("must be true, false or always"));
         assert_eq!(serde_json::to_string(&ResetOnReturn::Always).unwrap(), "\"always\"");
         assert_eq!(serde_json::to_string(&ResetOnReturn::Never).unwrap(), "false");
-    }
-
-    #[test]
-    fn auto_is_refused_until_it_exists() {
-        let config: BehaviorConfig = serde_json::from_str(r#"{"mode": "auto"}"#).unwrap();
-        let error = config.validate().unwrap_err().to_string();
-        assert!(error.starts_with("mode: auto is not available yet"), "{error}");
     }
 
     #[test]

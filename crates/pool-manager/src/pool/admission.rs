@@ -15,7 +15,14 @@ use crate::error::Error;
 /// The right to a connection. Dropped last, after the connection went back.
 pub(super) struct Permits {
     _admission: OwnedSemaphorePermit,
-    _held: Option<OwnedSemaphorePermit>,
+    held: Option<OwnedSemaphorePermit>,
+}
+
+impl Permits {
+    /// Gives back the right to hold it.
+    pub(super) fn let_go(&mut self) {
+        self.held = None;
+    }
 }
 
 pub(super) struct Admission {
@@ -87,12 +94,20 @@ impl Admission {
         let held = if hold { Some(self.acquire(&self.held, limit).await?) } else { None };
         let left = limit.saturating_sub(started.elapsed());
         let admission = self.acquire(&self.admission, left).await?;
-        Ok(Permits { _admission: admission, _held: held })
+        Ok(Permits { _admission: admission, held })
     }
 
     /// A permit if one is free and nobody waits for it.
     pub(super) fn try_enter(&self) -> Option<Permits> {
-        Some(Permits { _admission: self.admission.try_enter()?, _held: None })
+        Some(Permits { _admission: self.admission.try_enter()?, held: None })
+    }
+
+    /// The right to hold what these permits stand for, if a place is free; else how many there are.
+    pub(super) fn try_hold(&self, permits: &mut Permits) -> Result<(), usize> {
+        if permits.held.is_none() {
+            permits.held = Some(self.held.try_enter().ok_or(self.held.size)?);
+        }
+        Ok(())
     }
 
     /// Every permit: nobody is inside any more.

@@ -16,6 +16,8 @@ use super::admission::Permits;
 use super::slot::PooledSlot;
 use crate::config::ResetOnReturn;
 use crate::connection::{ServerConnection, close};
+use crate::error::Error;
+use crate::server_error::SqlState;
 
 /// A connection checked out of a pool. Dropping it, at any moment, is safe: a connection in
 /// doubt is closed, and its place is free again when the server is done with it.
@@ -25,6 +27,8 @@ pub struct Checkout {
     pool: Pool,
     /// Counted as acquired, and so to be counted as released.
     counted: bool,
+    /// Counted as pinned, and so to be counted as free of it.
+    pinned: bool,
 }
 
 /// A connection, its place in bb8, and the right to it.
@@ -42,7 +46,12 @@ impl Checkout {
         permits: Permits,
         pool: Pool,
     ) -> Self {
-        Self { taken: Some(Taken { connection, slot, permits }), pool, counted: false }
+        Self {
+            taken: Some(Taken { connection, slot, permits }),
+            pool,
+            counted: false,
+            pinned: false,
+        }
     }
 
     /// Notes that a caller got it, `took` after asking for it. One that was opened for a caller
@@ -63,6 +72,44 @@ impl Checkout {
         &self.pool
     }
 
+    /// Keeps it across transactions from now on, which at most `max_held` callers may do. It is
+    /// reset before others get it.
+    ///
+    /// # Errors
+    /// All places for that are taken.
+    pub fn pin(&mut self, reason: &'static str) -> Result<(), Error> {
+        let Some(taken) = &mut self.taken else { return Ok(()) };
+        if let Err(places) = self.pool.admission().try_hold(&mut taken.permits) {
+            return Err(Error::refused(
+                SqlState::TOO_MANY_CONNECTIONS,
+                format!(
+                    "all places for what lasts in a session are taken (pool.max_held: {places})"
+                ),
+            ));
+        }
+        taken.connection.soil();
+        if !std::mem::replace(&mut self.pinned, true) {
+            self.pool.counters().pinned(reason);
+        }
+        Ok(())
+    }
+
+    /// Keeps it no longer: what it was kept for is gone.
+    pub fn unpin(&mut self) {
+        if !std::mem::replace(&mut self.pinned, false) {
+            return;
+        }
+        self.pool.counters().unpinned();
+        if let Some(taken) = &mut self.taken {
+            taken.permits.let_go();
+        }
+    }
+
+    /// Whether it is kept across transactions.
+    pub fn is_pinned(&self) -> bool {
+        self.pinned
+    }
+
     /// Gives it back at this moment; what dropping it does, without another look at the clock.
     pub fn give_back(mut self, now: Instant) {
         self.go_back(|| now);
@@ -72,6 +119,9 @@ impl Checkout {
         if let Some(taken) = self.taken.take() {
             if self.counted {
                 self.pool.counters().released();
+            }
+            if self.pinned {
+                self.pool.counters().unpinned();
             }
             self.pool.take_back(taken, now());
         }

@@ -136,6 +136,10 @@ impl Pool {
         &self.0.runtime
     }
 
+    fn admission(&self) -> &Admission {
+        &self.0.admission
+    }
+
     pub(crate) fn counters(&self) -> &Counters {
         &self.0.counters
     }

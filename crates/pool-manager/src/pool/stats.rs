@@ -1,5 +1,6 @@
 //! What a pool counts.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -51,6 +52,11 @@ pub struct PoolStats {
     pub transactions_open: u32,
     /// Sessions that callers hold open.
     pub sessions_open: u32,
+    /// Clients of the PostgreSQL door that keep a connection for what they have in its session
+    /// (`mode: auto`).
+    pub pinned_clients: u32,
+    /// How often that has begun, by what for.
+    pub pins: BTreeMap<&'static str, u64>,
 }
 
 /// What only the pool itself can see.
@@ -78,6 +84,8 @@ pub(crate) struct Counters {
     failed: AtomicU64,
     transactions: AtomicI64,
     sessions: AtomicI64,
+    pinned: AtomicI64,
+    pins: Mutex<BTreeMap<&'static str, u64>>,
     last: Mutex<Last>,
 }
 
@@ -162,6 +170,17 @@ impl Counters {
         self.sessions.fetch_add(change, Ordering::Relaxed);
     }
 
+    /// A client keeps a connection from now on, for what this names in a word of ours.
+    pub(crate) fn pinned(&self, reason: &'static str) {
+        self.pinned.fetch_add(1, Ordering::Relaxed);
+        *self.pins.lock().unwrap_or_else(PoisonError::into_inner).entry(reason).or_default() += 1;
+    }
+
+    /// It keeps it no longer.
+    pub(crate) fn unpinned(&self) {
+        self.pinned.fetch_sub(1, Ordering::Relaxed);
+    }
+
     pub(super) fn snapshot(&self, gauges: &Gauges) -> PoolStats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let open =
@@ -191,6 +210,8 @@ impl Counters {
             last_error: last.error.clone(),
             transactions_open: open(&self.transactions),
             sessions_open: open(&self.sessions),
+            pinned_clients: open(&self.pinned),
+            pins: self.pins.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
 

@@ -126,6 +126,8 @@ static DATABASE_STATS: StructShape = StructShape {
         field("waiting_clients", "WaitingClients", Shape::Int),
         field("transactions_open", "TransactionsOpen", Shape::Int),
         field("sessions_open", "SessionsOpen", Shape::Int),
+        field("pinned_clients", "PinnedClients", Shape::Int),
+        field("pins", "Pins", Shape::Map(&Shape::Int)),
         field("total_acquired", "TotalAcquired", Shape::Int),
         field("total_released", "TotalReleased", Shape::Int),
         field("acquire_count", "AcquireCount", Shape::Int),

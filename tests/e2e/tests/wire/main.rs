@@ -2,6 +2,7 @@
 //! program, so that all tests share one throw-away cluster.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod auto;
 mod cancel;
 mod differential;
 mod disconnects;

@@ -45,7 +45,7 @@ struct Sides {
 impl Sides {
     async fn start(cluster: &TestCluster, mode: &str) -> Self {
         // Fewer than clients, or as many as there must be.
-        let connections = if mode == "session" { 4 } else { 2 };
+        let connections = if mode == "transaction" { 2 } else { 4 };
         let (direct, proxied) = (cluster.database().await, cluster.database().await);
         for database in [&direct, &proxied] {
             database.batch(TABLES).await;
@@ -151,7 +151,7 @@ async fn hold_conversations(mode: &str) {
     });
     let chosen = ["TEST_SEED", "TEST_CASES"].iter().any(|name| std::env::var(name).is_ok());
     let seed = if chosen { Seed::from_env_or_random("TEST_SEED") } else { Seed::fixed(1) };
-    let outcome = tokio::task::block_in_place(|| run(seed, &sides));
+    let outcome = tokio::task::block_in_place(|| run(seed, &sides, mode != "transaction"));
     if let Err(failure) = outcome {
         panic!("{failure}");
     }
@@ -161,7 +161,7 @@ async fn hold_conversations(mode: &str) {
     }
 }
 
-fn run(seed: Seed, sides: &Sides) -> Result<(), String> {
+fn run(seed: Seed, sides: &Sides, lasts: bool) -> Result<(), String> {
     let mut bytes = [0; 32];
     seed.rng().fill_bytes(&mut bytes);
     let cases = std::env::var("TEST_CASES").ok().and_then(|text| text.parse().ok());
@@ -175,7 +175,7 @@ fn run(seed: Seed, sides: &Sides) -> Result<(), String> {
     let mut runner =
         TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
     let cuts = proptest::collection::vec(prop_oneof![1..8_usize, 1..300_usize], 0..6);
-    let outcome = runner.run(&(script(), cuts), |(steps, cuts)| {
+    let outcome = runner.run(&(script(lasts), cuts), |(steps, cuts)| {
         let (direct, proxied) = Handle::current().block_on(sides.hold(&steps, &cuts));
         if direct.allow(&proxied, steps.iter().any(Step::leaves)) {
             return Ok(());
@@ -194,6 +194,11 @@ fn run(seed: Seed, sides: &Sides) -> Result<(), String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_transaction_mode_nobody_can_tell_the_difference() {
     hold_conversations("transaction").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_auto_mode_nobody_can_tell_the_difference() {
+    hold_conversations("auto").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

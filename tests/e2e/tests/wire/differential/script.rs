@@ -104,6 +104,30 @@ const TEXTS: &[&str] = &[
     "BEGIN; SET application_name = 'undone'; ROLLBACK",
 ];
 
+/// What lasts in a session, and is not for every mode.
+const LASTING: &[&str] = &[
+    "CREATE TEMP TABLE lasting AS SELECT 5 AS five",
+    "CREATE TEMP TABLE t AS SELECT 1 AS id, 'temporary' AS v",
+    "TABLE lasting",
+    "DROP TABLE IF EXISTS lasting",
+    "PREPARE lasting AS SELECT 'lasting', where_am_i()",
+    "EXECUTE lasting",
+    "DEALLOCATE lasting",
+    "DECLARE h CURSOR WITH HOLD FOR SELECT n FROM generate_series(1, 9) AS n",
+    "FETCH 2 FROM h",
+    "CLOSE h",
+    "SELECT pg_try_advisory_lock(5)",
+    "SELECT pg_advisory_unlock(5)",
+    "SELECT pg_advisory_unlock_all()",
+    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()",
+    "LISTEN nothing",
+    "SELECT pg_listening_channels()",
+    "UNLISTEN *",
+    "DISCARD ALL",
+    "SET application_name = 'while pinned'",
+    "SET search_path = other, public",
+];
+
 /// Not for any Parse: see the differences.
 const DEALLOCATE: &[&str] = &["DEALLOCATE s1", "DEALLOCATE s2", "DEALLOCATE PREPARE \"S2\""];
 
@@ -416,16 +440,33 @@ fn without_intruders_in_data(mut steps: Vec<Step>) -> Vec<Step> {
         match step {
             Step::Sync => !in_data,
             Step::Parse { sql, .. } => !copies || sql.contains("FROM STDIN"),
-            Step::Close { .. } => !copies,
+            // A Bind may have a Parse of ours in front of it; whoever leaves reads no answer.
+            Step::Close { .. } | Step::Bind { .. } | Step::Terminate => !copies,
             _ => true,
         }
     });
     steps
 }
 
-/// What one client sends.
-pub(super) fn script() -> impl Strategy<Value = Vec<Step>> {
-    let part = prop_oneof![
+/// What makes or uses something that lasts in the session, by either protocol.
+fn lasting() -> impl Strategy<Value = Vec<Step>> {
+    (name(LASTING), name(STATEMENTS), any::<bool>()).prop_map(|(sql, statement, extended)| {
+        if !extended {
+            return vec![Step::Query(sql)];
+        }
+        vec![
+            Step::Close { kind: b'S', name: statement.clone() },
+            Step::Parse { name: statement.clone(), sql, types: vec![] },
+            Step::Bind { portal: String::new(), statement, parameters: vec![] },
+            Step::Execute { portal: String::new(), limit: 0 },
+            Step::Sync,
+        ]
+    })
+}
+
+/// What one client sends; with `lasts` also what not every mode allows.
+pub(super) fn script(lasts: bool) -> impl Strategy<Value = Vec<Step>> {
+    let short = prop_oneof![
         6 => query().prop_map(|step| vec![step]),
         6 => statement(),
         4 => batch(),
@@ -433,5 +474,6 @@ pub(super) fn script() -> impl Strategy<Value = Vec<Step>> {
         1 => deallocate(),
         2 => vec(any_step(), 1..8),
     ];
+    let part = if lasts { prop_oneof![3 => short, 1 => lasting()].boxed() } else { short.boxed() };
     vec(part, 1..9).prop_map(|parts| without_intruders_in_data(parts.concat()))
 }
