@@ -68,15 +68,6 @@ fn a_remote_rpc_address_must_be_meant() {
 }
 
 #[test]
-fn mode_auto_waits_for_its_time() {
-    let error = wrong(&with_primary("dsn: postgres://u@h\nbehavior: {mode: auto}"));
-    assert!(
-        error.starts_with(".rr.yaml:6: pgpool.backends.primary.behavior.mode: auto is not"),
-        "{error}"
-    );
-}
-
-#[test]
 fn names_of_databases() {
     for name in ["primary", "pgpool", "pgbouncer", "PgBouncer"] {
         let error = wrong(&with_section(&format!(
