@@ -62,6 +62,9 @@ trap 'exit 143' TERM HUP
 pg_init "$dir"
 pg_start "$dir" -c fsync=off -c synchronous_commit=off -c timezone=UTC
 
+# connections MODE: so few that clients really share them; in session mode a client has its own.
+connections() { case "$1" in session) echo 8 ;; *) echo 3 ;; esac; }
+
 # start_server: starts it on a port of which nobody knows whether it is free; sets PGPORT, pool_pid.
 start_server() {
     PGPORT=$(pg_random_port)
@@ -80,7 +83,7 @@ pgpool:
       pool:
         min_connections: 0
   databases:
-$(pool_databases "$pg_port")
+$(for mode in $MODES; do pool_database "$mode" "$(connections "$mode")" "$pg_port"; done)
 YAML
     pool_start "$binary" "$dir" pool
     pool_wait "$binary" "unix://$dir/pgpool.sock" "$pool_pid"
@@ -133,9 +136,12 @@ run_driver() {
 status=0
 for mode in $MODES; do
     # Against PostgreSQL itself all is as in a session.
-    export MODE=$mode PGDATABASE=by_$mode CONNECTIONS=3
-    [ "$mode" != session ] || CONNECTIONS=8
-    if [ -n "${DIRECT:-}" ]; then export MODE=session PGDATABASE=app; fi
+    if [ -n "${DIRECT:-}" ]; then
+        MODE=session PGDATABASE=app CONNECTIONS=8
+    else
+        MODE=$mode PGDATABASE=by_$mode CONNECTIONS=$(connections "$mode")
+    fi
+    export MODE PGDATABASE CONNECTIONS
     for driver in $usable; do
         run_driver "$driver" || status=1
     done
