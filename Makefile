@@ -11,7 +11,7 @@ help: ## List the targets
 .PHONY: demo
 demo: ## Install what is missing, build, and show SQL from PHP through a throw-away PostgreSQL
 	@sh scripts/check-rust.sh
-	@sh scripts/install-deps.sh compiler postgres php
+	@sh scripts/install-deps.sh compiler postgres php php-pdo
 	@sh scripts/demo.sh
 
 .PHONY: test

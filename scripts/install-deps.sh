@@ -4,7 +4,7 @@
 # service running that was not, and never touches the Rust toolchain.
 #
 #   scripts/install-deps.sh GROUP...
-#   groups: compiler postgres php php-test clients bench
+#   groups: compiler postgres php php-pdo php-test clients bench
 set -eu
 
 say() { printf 'deps: %s\n' "$*"; }
@@ -38,6 +38,7 @@ missing() {
         compiler) has cc || echo compiler ;;
         postgres) has_contrib || echo postgres ;;
         php) has_php || echo php ;;
+        php-pdo) has_php_module pdo_pgsql || echo php-pgsql ;;
         php-test)
             has_php || echo php
             has_php_module pdo_pgsql || echo php-pgsql
@@ -62,7 +63,7 @@ missing() {
             { has pgbench || [ -x "$(pg_find_bin)/pgbench" ]; } || echo postgres
             { has pgbouncer || [ -x /usr/sbin/pgbouncer ]; } || echo pgbouncer
             ;;
-        *) fail "no group called $1 (compiler postgres php php-test clients bench)" ;;
+        *) fail "no group called $1 (compiler postgres php php-pdo php-test clients bench)" ;;
     esac
 }
 
@@ -145,7 +146,7 @@ install_packages() {
     esac
 }
 
-[ "$#" -gt 0 ] || fail "say which groups: compiler postgres php php-test clients bench"
+[ "$#" -gt 0 ] || fail "say which groups: compiler postgres php php-pdo php-test clients bench"
 wanted=""
 for group in "$@"; do
     names=$(missing "$group")

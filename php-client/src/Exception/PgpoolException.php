@@ -9,7 +9,7 @@ use Throwable;
 
 /**
  * Base of everything this package throws, and itself the exception for an SQLSTATE without a class of
- * its own. The message is PostgreSQL's, or the pool's.
+ * its own. The message is PostgreSQL's, or the pool's; what it says to do instead is in PHP words.
  */
 class PgpoolException extends RuntimeException
 {
@@ -38,6 +38,12 @@ class PgpoolException extends RuntimeException
     public function sqlstate(): string
     {
         return $this->sqlstate;
+    }
+
+    /** ERROR, or FATAL or PANIC where PostgreSQL ended the connection; null where nobody was asked. */
+    public function severity(): ?string
+    {
+        return $this->text('severity');
     }
 
     /** The server's DETAIL, such as `Key (email)=(a@b) already exists.` */

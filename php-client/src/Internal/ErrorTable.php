@@ -8,7 +8,8 @@ use RrPgpool\Exception as E;
 use RrPgpool\Exception\PgpoolException;
 
 /**
- * From SQLSTATE to exception: the one place that knows which is which.
+ * From SQLSTATE to exception: the one place that knows which is which. Messages are those of PostgreSQL or the
+ * pool, whose remedies get the words of this package.
  *
  * @internal
  */
@@ -70,6 +71,6 @@ final class ErrorTable
             $fields['statement'] = $reply['failed'];
         }
 
-        return new $class((string) $reply['error'], $sqlstate, $fields, $query);
+        return new $class(Remedies::forClient((string) $reply['error']), $sqlstate, $fields, $query);
     }
 }

@@ -9,6 +9,7 @@ use RrPgpool\Exception\ConnectionLost;
 use RrPgpool\Exception\OutcomeUnknown;
 use RrPgpool\Exception\PgpoolException;
 use RrPgpool\Exception\PoolExhausted;
+use RrPgpool\Internal\Remedies;
 use RrPgpool\Pdo\Internal\ErrorPosition;
 use RrPgpool\Pdo\Internal\SqlStates;
 
@@ -27,10 +28,6 @@ final class PgpoolPdoException extends PDOException
     /** What frameworks take for a reason to run the statement again. */
     private const RETRIED = '/connection|broken pipe|reset by peer|query_wait_timeout|0800/i';
 
-    /** What the pool's words for a remedy are called here. */
-    private const REMEDY = 'with PDO that is beginTransaction(), or PgpoolPdo::openSession(); '
-        . 'what SET would do for good, the settings of PgpoolPdo do';
-
     private function __construct(
         string $sqlstate,
         ?int $driverCode,
@@ -47,7 +44,7 @@ final class PgpoolPdoException extends PDOException
     /** A failure that the pool or PostgreSQL reported; the statement as it was sent. */
     public static function from(PgpoolException $error, ?string $sql = null): self
     {
-        $text = $error->getMessage() . self::more($error, $sql);
+        $text = Remedies::forPdo($error->getMessage()) . self::more($error, $sql);
         $text = match (true) {
             $error instanceof ConnectionLost => 'FATAL:  ' . self::lost($text),
             $error instanceof OutcomeUnknown,
@@ -82,7 +79,7 @@ final class PgpoolPdoException extends PDOException
         $lines = [
             '' => $sql === null || $position === null ? '' : ErrorPosition::show($sql, $position),
             'DETAIL:  ' => $error->detail() ?? '',
-            'HINT:  ' => $error->hint() ?? self::remedy($error->getMessage()),
+            'HINT:  ' => $error->hint() ?? '',
         ];
         $text = '';
         foreach ($lines as $title => $line) {
@@ -90,10 +87,5 @@ final class PgpoolPdoException extends PDOException
         }
 
         return $text;
-    }
-
-    private static function remedy(string $message): string
-    {
-        return preg_match('/TransactionBegin|SessionBegin/', $message) === 1 ? self::REMEDY : '';
     }
 }

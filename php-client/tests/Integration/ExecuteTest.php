@@ -79,6 +79,7 @@ final class ExecuteTest extends ClientTestCase
         self::assertSame("{$table}_pkey", $unique->constraint());
         self::assertSame($table, $unique->table());
         self::assertSame('Key (id)=(1) already exists.', $unique->detail());
+        self::assertSame('ERROR', $unique->severity());
         self::assertSame($insert, $unique->query());
         $this->failure(ForeignKeyViolation::class, $run($insert, [2, 7, 1]));
         self::assertSame('n', $this->failure(NotNullViolation::class, $run($insert, [2, null, null]))->column());

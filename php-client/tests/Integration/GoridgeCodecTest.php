@@ -298,8 +298,8 @@ final class GoridgeCodecTest extends ClientTestCase
             $client->execute($sql);
         } catch (PgpoolException $error) {
             return [
-                $error::class, $error->getMessage(), $error->sqlstate(), $error->detail(), $error->hint(),
-                $error->constraint(), $error->table(), $error->position(), $error->query(),
+                $error::class, $error->getMessage(), $error->sqlstate(), $error->severity(), $error->detail(),
+                $error->hint(), $error->constraint(), $error->table(), $error->position(), $error->query(),
             ];
         }
         self::fail("{$sql} has not failed");

@@ -28,6 +28,7 @@ final class ErrorTableTest extends TestCase
             self::assertSame('SELECT $1', $error->query());
             self::assertNull($error->detail());
             self::assertNull($error->position());
+            self::assertNull($error->severity());
         }
     }
 
