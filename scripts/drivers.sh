@@ -29,7 +29,7 @@ driver_lacks() {
     case "$1" in
         python) python3 -c 'import venv, ensurepip' 2>/dev/null || echo "Python 3 with venv and pip" ;;
         node) { node --version && npm --version; } >/dev/null 2>&1 || echo "node and npm" ;;
-        go) driver_go version >/dev/null 2>&1 || echo Go ;;
+        go) driver_has_go || echo "Go $driver_go_needed or newer" ;;
         java) { javac -version && mvn --version; } >/dev/null 2>&1 || echo "a JDK and Maven" ;;
         rust) cargo --version >/dev/null 2>&1 || echo cargo ;;
         php) php -r 'exit(extension_loaded("pgsql") && extension_loaded("pdo_pgsql") ? 0 : 1);' \
@@ -38,6 +38,12 @@ driver_lacks() {
 }
 
 driver_go() { PATH=$PATH:/usr/local/go/bin:$HOME/go/bin go "$@"; }
+
+driver_has_go() {
+    driver_go_needed=$(sed -n 's/^go //p' $drivers_dir/go/go.mod)
+    _found=$(driver_go env GOVERSION 2>/dev/null | sed 's/^go//')
+    [ -n "$_found" ] && [ "$(printf '%s\n' "$driver_go_needed" "$_found" | sort -V | head -n 1)" = "$driver_go_needed" ]
+}
 
 # driver_unchanged DIR FILE...: whether what is in DIR was made from these files as they are.
 driver_unchanged() {
@@ -64,7 +70,14 @@ driver_prepare() {
             npm ci --silent --no-audit --no-fund --prefix "$_cache"
             cp "$_source/package-lock.json" "$_cache/made-from"
             ;;
-        go) (cd "$_source" && driver_go build -mod=readonly -o "$OLDPWD/$_cache/" ./...) ;;
+        go)
+            _cache=$PWD/$_cache
+            (
+                cd "$_source"
+                driver_go vet -mod=readonly ./...
+                driver_go build -mod=readonly -o "$_cache/" ./pgx ./libpq
+            )
+            ;;
         java)
             if ! driver_unchanged "$_cache" "$_source/pom.xml"; then
                 rm -rf "$_cache"
