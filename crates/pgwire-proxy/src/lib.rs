@@ -15,8 +15,10 @@ mod session;
 mod signals;
 mod statement;
 mod stream;
+mod tls;
 
 pub use auth::{AuthMode, BadCredential, Credential, Users};
 pub use database::{Database, Mode};
 pub use proxy::{Proxy, ProxyOptions};
 pub use stream::ClientStream;
+pub use tls::{TlsFiles, TlsMode, TlsServer};

@@ -12,6 +12,7 @@ use crate::login::Welcomes;
 use crate::session;
 use crate::signals::Registry;
 use crate::stream::ClientStream;
+use crate::tls::TlsServer;
 
 /// Limits of the door.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ pub struct ProxyOptions {
     pub idle_transaction_timeout: Option<Duration>,
     /// Longest run time of a statement.
     pub query_timeout: Option<Duration>,
+    /// TLS with clients that connect by TCP.
+    pub tls: Option<TlsServer>,
 }
 
 /// The PostgreSQL front door.

@@ -6,6 +6,7 @@
 
 mod batch;
 mod breaker;
+pub mod certificates;
 pub mod classify;
 pub mod config;
 pub mod connect;

@@ -286,6 +286,7 @@ fn proxy(config: &Config, pools: &[DatabasePool]) -> Result<Arc<Proxy>, ServeErr
         client_timeout: config.proxy.client_timeout.limit(),
         idle_transaction_timeout: config.proxy.idle_transaction_timeout.limit(),
         query_timeout: config.proxy.query_timeout.limit(),
+        tls: config.proxy.tls.server().map_err(within)?,
     };
     Ok(Proxy::new(databases, options))
 }

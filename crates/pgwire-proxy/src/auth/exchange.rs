@@ -6,11 +6,13 @@
 //!           └─ Ask (SASL) ── first ── Ask (continue) ── final ── Final ► Accepted / Denied
 //! ```
 
+use std::sync::Arc;
+
 use md5::{Digest, Md5};
 use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
 
 use super::credential::{Credential, Form, Verifier};
-use super::scram::{self, Malformed, ServerFirst};
+use super::scram::{self, Binding, Malformed, ServerFirst};
 use super::{AuthMode, Pretence};
 
 /// Longest answer, bytes; PostgreSQL takes up to 64 KiB, for tokens that are not spoken here.
@@ -41,6 +43,8 @@ pub(crate) enum Step {
 /// One client's proof.
 pub(crate) struct Exchange {
     state: State,
+    /// What a proof can be bound to.
+    binding: Option<Arc<[u8]>>,
 }
 
 enum State {
@@ -66,11 +70,12 @@ impl Exchange {
         user: &str,
         known: Option<&Credential>,
         pretence: &Pretence,
+        binding: Option<Arc<[u8]>>,
     ) -> Self {
         let form = known.map(Credential::form);
         let state = match (mode, form) {
             (AuthMode::None, _) => State::Trusted(true),
-            (AuthMode::Trust, form) => State::Trusted(form.is_some()),
+            (AuthMode::Trust | AuthMode::Cert, form) => State::Trusted(form.is_some()),
             (AuthMode::Password, form) => State::Cleartext(match form {
                 // Anybody's stored hash is by their own name.
                 Some(Form::Md5(hash)) => Some(Form::Md5(format!("{hash}{user}"))),
@@ -92,7 +97,7 @@ impl Exchange {
                 State::Md5 { expected, salt }
             }
         };
-        Self { state }
+        Self { state, binding }
     }
 
     /// The first step, before anything was answered.
@@ -103,8 +108,14 @@ impl Exchange {
             State::Cleartext(_) => Step::Ask(CLEARTEXT, Vec::new()),
             State::Md5 { salt, .. } => Step::Ask(MD5, salt.to_vec()),
             State::Sasl { .. } => {
-                let mechanisms = [scram::MECHANISM.as_bytes(), b"\0\0"].concat();
-                Step::Ask(SASL, mechanisms)
+                let plus = self.binding.as_ref().map(|_| scram::MECHANISM_PLUS);
+                let offered = plus.into_iter().chain([scram::MECHANISM]);
+                let mut mechanisms = String::new();
+                for mechanism in offered {
+                    mechanisms.extend([mechanism, "\0"]);
+                }
+                mechanisms.push('\0');
+                Step::Ask(SASL, mechanisms.into_bytes())
             }
             State::ServerFirst(_) | State::Over => Step::Denied,
         }
@@ -134,8 +145,10 @@ impl Exchange {
                 None => Step::Malformed(MALFORMED_PASSWORD),
             },
             State::Sasl { verifier, pretended } => match initial_response(body) {
-                Some(message) => self.sasl_first(verifier, pretended, message),
-                None => Step::Malformed("client selected an invalid SASL authentication mechanism"),
+                Some((mechanism, message)) => {
+                    self.sasl_first(verifier, pretended, mechanism, message)
+                }
+                None => Step::Malformed(UNKNOWN_MECHANISM),
             },
             State::ServerFirst(state) => match state.finish(body) {
                 Ok(Some(last)) => Step::Accepted(Some((SASL_FINAL, last.into_bytes()))),
@@ -146,8 +159,21 @@ impl Exchange {
         }
     }
 
-    fn sasl_first(&mut self, verifier: Verifier, pretended: bool, message: &[u8]) -> Step {
-        match ServerFirst::new(verifier, pretended, message) {
+    fn sasl_first(
+        &mut self,
+        verifier: Verifier,
+        pretended: bool,
+        mechanism: &[u8],
+        message: &[u8],
+    ) -> Step {
+        let plus = mechanism == scram::MECHANISM_PLUS.as_bytes();
+        let binding = match &self.binding {
+            Some(data) if plus => Binding::To(data),
+            Some(_) => Binding::Declined,
+            None if plus => return Step::Malformed(UNKNOWN_MECHANISM),
+            None => Binding::Impossible,
+        };
+        match ServerFirst::new(verifier, pretended, binding, message) {
             Ok((state, reply)) => {
                 self.state = State::ServerFirst(Box::new(state));
                 Step::Ask(SASL_CONTINUE, reply.into_bytes())
@@ -157,6 +183,7 @@ impl Exchange {
     }
 }
 
+const UNKNOWN_MECHANISM: &str = "client selected an invalid SASL authentication mechanism";
 const MALFORMED_PASSWORD: &str = "malformed password message";
 
 fn decide(accepted: bool) -> Step {
@@ -169,11 +196,13 @@ fn password(body: &[u8]) -> Option<&str> {
     std::str::from_utf8(text).ok().filter(|text| !text.contains('\0'))
 }
 
-/// The client's first SCRAM message from a SASLInitialResponse.
-fn initial_response(mut body: &[u8]) -> Option<&[u8]> {
+/// The mechanism and the client's first SCRAM message, from a SASLInitialResponse.
+fn initial_response(mut body: &[u8]) -> Option<(&[u8], &[u8])> {
     let mechanism = crate::message::take_cstr(&mut body)?;
     let len = u32::from_be_bytes(crate::message::take(&mut body)?) as usize;
-    (mechanism == scram::MECHANISM.as_bytes() && body.len() == len).then_some(body)
+    let is_known =
+        [scram::MECHANISM, scram::MECHANISM_PLUS].iter().any(|known| mechanism == known.as_bytes());
+    (is_known && body.len() == len).then_some((mechanism, body))
 }
 
 /// `md5` and the hexadecimal MD5 of a stored hash and the salt.
@@ -209,7 +238,9 @@ const NOBODYS: &str = "nobody has this password";
 /// Plays both sides of the exchange.
 fn matches_verifier(verifier: &Verifier, given: &str) -> bool {
     let mut client = ScramSha256::new(given.as_bytes(), ChannelBinding::unsupported());
-    let Ok((server, first)) = ServerFirst::new(verifier.clone(), false, client.message()) else {
+    let Ok((server, first)) =
+        ServerFirst::new(verifier.clone(), false, Binding::Impossible, client.message())
+    else {
         return false;
     };
     client.update(first.as_bytes()).is_ok()

@@ -9,6 +9,7 @@ mod exchange;
 mod scram;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 pub use credential::{BadCredential, Credential};
 pub(crate) use exchange::{Exchange, MAX_ANSWER, Step};
@@ -26,6 +27,8 @@ pub enum AuthMode {
     Md5,
     /// By SCRAM-SHA-256.
     ScramSha256,
+    /// By a TLS certificate in the user's name, which whoever moves the bytes has verified.
+    Cert,
 }
 
 impl AuthMode {
@@ -85,9 +88,10 @@ impl Users {
         self.mode
     }
 
-    /// Begins to find out whether a client is the user that it says it is.
-    pub(crate) fn begin(&self, user: &str) -> Exchange {
-        Exchange::new(self.mode, user, self.known.get(user), &self.pretence)
+    /// Begins to find out whether a client is the user that it says it is. `binding` is what a
+    /// proof can be bound to.
+    pub(crate) fn begin(&self, user: &str, binding: Option<Arc<[u8]>>) -> Exchange {
+        Exchange::new(self.mode, user, self.known.get(user), &self.pretence, binding)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The server's side of SCRAM-SHA-256, without channel binding: RFC 5802 and RFC 7677, as
+//! The server's side of SCRAM-SHA-256, with and without channel binding: RFC 5802 and RFC 7677, as
 //! PostgreSQL speaks it. Lengths are bounded before anything is decoded.
 
 use std::num::NonZeroU32;
@@ -11,6 +11,10 @@ use super::credential::Verifier;
 
 /// Name of the mechanism.
 pub(super) const MECHANISM: &str = "SCRAM-SHA-256";
+/// The same, with the proof bound to the TLS session.
+pub(super) const MECHANISM_PLUS: &str = "SCRAM-SHA-256-PLUS";
+/// The kind of binding that is spoken (RFC 5929).
+const BINDING: &str = "p=tls-server-end-point";
 /// Longest message of a client, bytes: nonces and a proof are far shorter.
 const MAX_MESSAGE: usize = 2048;
 /// Random bytes of our part of the nonce, as many as PostgreSQL uses.
@@ -19,6 +23,44 @@ const NONCE_BYTES: usize = 18;
 /// The client broke the protocol, with what to tell it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Malformed(pub(super) &'static str);
+
+/// What a proof may be bound to, and whether the client has chosen to.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Binding<'a> {
+    /// There is no TLS, or its certificate is of no use for it.
+    Impossible,
+    /// It was offered, and not taken.
+    Declined,
+    /// To these bytes.
+    To(&'a [u8]),
+}
+
+impl Binding<'_> {
+    /// The base64 of what the client must repeat, for the flag that it has sent.
+    fn header(self, flag: &str) -> Result<String, Malformed> {
+        match (self, flag) {
+            (Self::To(data), BINDING) => {
+                Ok(STANDARD.encode([format!("{flag},,").as_bytes(), data].concat()))
+            }
+            (Self::To(_), flag) if flag.starts_with("p=") => {
+                Err(Malformed("unsupported SCRAM channel-binding type"))
+            }
+            (Self::To(_), "n" | "y") => Err(Malformed(
+                "the client selected SCRAM-SHA-256-PLUS, but its message has no channel binding data",
+            )),
+            (_, flag) if flag.starts_with("p=") => Err(Malformed(
+                "the client selected SCRAM-SHA-256 without channel binding, but its message has \
+                 channel binding data",
+            )),
+            // It could have had it: somebody in between has hidden the offer.
+            (Self::Declined, "y") => Err(Malformed(
+                "the client supports SCRAM channel binding but thinks that the server does not",
+            )),
+            (_, "n" | "y") => Ok(STANDARD.encode(format!("{flag},,"))),
+            _ => Err(MALFORMED),
+        }
+    }
+}
 
 /// An exchange after the client's first message.
 pub(super) struct ServerFirst {
@@ -37,26 +79,23 @@ impl ServerFirst {
     pub(super) fn new(
         verifier: Verifier,
         pretended: bool,
+        binding: Binding<'_>,
         message: &[u8],
     ) -> Result<(Self, String), Malformed> {
         let nonce = STANDARD.encode(rand::random::<[u8; NONCE_BYTES]>());
-        Self::with_nonce(verifier, pretended, message, &nonce)
+        Self::with_nonce(verifier, pretended, binding, message, &nonce)
     }
 
     fn with_nonce(
         verifier: Verifier,
         pretended: bool,
+        binding: Binding<'_>,
         message: &[u8],
         own_nonce: &str,
     ) -> Result<(Self, String), Malformed> {
         let text = text(message)?;
         let (flag, rest) = text.split_once(',').ok_or(MALFORMED)?;
-        if flag.starts_with("p=") {
-            return Err(Malformed("channel binding is not supported on this connection"));
-        }
-        if !matches!(flag, "n" | "y") {
-            return Err(MALFORMED);
-        }
+        let header = binding.header(flag)?;
         let (authzid, bare) = rest.split_once(',').ok_or(MALFORMED)?;
         if !authzid.is_empty() {
             return Err(Malformed("client uses authorization identity, but it is not supported"));
@@ -71,13 +110,7 @@ impl ServerFirst {
         let nonce = nonce.filter(|nonce| is_nonce(nonce) && name.starts_with("n="));
         let nonce = format!("{}{own_nonce}", nonce.ok_or(MALFORMED)?);
         let reply = format!("r={nonce},s={},i={}", verifier.salt, verifier.iterations);
-        let state = Self {
-            verifier,
-            pretended,
-            nonce,
-            signed: format!("{bare},{reply}"),
-            header: STANDARD.encode(format!("{flag},,")),
-        };
+        let state = Self { verifier, pretended, nonce, signed: format!("{bare},{reply}"), header };
         Ok((state, reply))
     }
 
@@ -171,7 +204,8 @@ mod tests {
     fn exchange(known: &str, given: &str, pretended: bool) -> bool {
         let mut client = ScramSha256::new(given.as_bytes(), ChannelBinding::unsupported());
         let (server, first) =
-            ServerFirst::new(verifier(known), pretended, client.message()).unwrap();
+            ServerFirst::new(verifier(known), pretended, Binding::Impossible, client.message())
+                .unwrap();
         client.update(first.as_bytes()).unwrap();
         match server.finish(client.message()).unwrap() {
             Some(last) => client.finish(last.as_bytes()).is_ok(),
@@ -195,6 +229,7 @@ mod tests {
         let (server, first) = ServerFirst::with_nonce(
             salted,
             false,
+            Binding::Impossible,
             b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO",
             "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0",
         )
@@ -247,10 +282,15 @@ mod tests {
             b"n,,m=x,n=,r=abc",
             b"\xff,,n=,r=abc",
         ] {
-            assert!(ServerFirst::new(verifier("x"), false, bad).is_err(), "{bad:?}");
+            assert!(
+                ServerFirst::new(verifier("x"), false, Binding::Impossible, bad).is_err(),
+                "{bad:?}"
+            );
         }
         let long = format!("n,,n=,r={}", "a".repeat(MAX_MESSAGE));
-        assert!(ServerFirst::new(verifier("x"), false, long.as_bytes()).is_err());
+        assert!(
+            ServerFirst::new(verifier("x"), false, Binding::Impossible, long.as_bytes()).is_err()
+        );
         for bad in [
             "",
             "c=biws",
@@ -259,7 +299,9 @@ mod tests {
             "c=biws,r=N,p=AA==",
             "c=biws,r=N,p=!",
         ] {
-            let (server, first) = ServerFirst::new(verifier("x"), false, b"n,,n=,r=abc").unwrap();
+            let (server, first) =
+                ServerFirst::new(verifier("x"), false, Binding::Impossible, b"n,,n=,r=abc")
+                    .unwrap();
             let nonce = first.split(',').next().unwrap().trim_start_matches("r=").to_owned();
             assert!(server.finish(bad.replace('N', &nonce).as_bytes()).is_err(), "{bad}");
         }
@@ -279,9 +321,9 @@ mod tests {
             last in prop::collection::vec(any::<u8>(), 0..100),
         ) {
             let key = hmac::Key::new(hmac::HMAC_SHA256, b"k");
-            let _ = ServerFirst::new(pretended_verifier("a", &key), false, &first);
+            let _ = ServerFirst::new(pretended_verifier("a", &key), false, Binding::Impossible, &first);
             let (server, _) =
-                ServerFirst::new(pretended_verifier("a", &key), false, b"n,,n=,r=abc").unwrap();
+                ServerFirst::new(pretended_verifier("a", &key), false, Binding::Impossible, b"n,,n=,r=abc").unwrap();
             prop_assert!(!matches!(server.finish(&last), Ok(Some(_))));
         }
     }

@@ -16,7 +16,7 @@ fn users(mode: AuthMode, stored: &str) -> Users {
 
 /// Answers as libpq would, and tells whether the client was let in.
 fn logs_in(users: &Users, user: &str, given: &str) -> bool {
-    let mut exchange = users.begin(user);
+    let mut exchange = users.begin(user, None);
     let mut scram = ScramSha256::new(given.as_bytes(), ChannelBinding::unsupported());
     let mut step = exchange.start();
     loop {
@@ -89,7 +89,7 @@ fn trust_asks_for_a_known_name_and_none_for_nothing() {
 fn unknown_users_are_asked_the_same_questions() {
     for mode in MODES {
         let users = users(mode, "secret");
-        let kind = |user| match users.begin(user).start() {
+        let kind = |user| match users.begin(user, None).start() {
             Step::Ask(code, data) => (code, data.len()),
             other => panic!("{other:?}"),
         };
@@ -97,7 +97,7 @@ fn unknown_users_are_asked_the_same_questions() {
     }
     let verifier = password::scram_sha_256(b"secret");
     let users = users(AuthMode::Password, &verifier);
-    assert!(users.begin("app").is_slow() && users.begin("other").is_slow());
+    assert!(users.begin("app", None).is_slow() && users.begin("other", None).is_slow());
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn malformed_answers_are_told_from_wrong_ones() {
         ),
     ] {
         for answer in answers {
-            let step = users(mode, "secret").begin("app").answer(answer);
+            let step = users(mode, "secret").begin("app", None).answer(answer);
             assert!(matches!(step, Step::Malformed(_)), "{mode:?} {answer:?}: {step:?}");
         }
     }

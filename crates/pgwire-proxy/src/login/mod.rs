@@ -16,13 +16,14 @@ use std::time::Duration;
 use bytes::BytesMut;
 use pool_manager::{Error, ServerError, Settings, SqlState, TransactionStatus};
 
-use crate::auth::{Exchange, Step};
+use crate::auth::{AuthMode, Exchange, Step, Users};
 use crate::database::Mode;
 use crate::message::backend;
 use crate::message::startup::{self, Opening, Startup, StartupError};
 use crate::proxy::{Place, Proxy};
 use crate::signals::Registration;
 use crate::stream::ClientStream;
+use crate::tls::TlsMode;
 pub(crate) use welcome::{Welcome, Welcomes};
 use wire::Wire;
 
@@ -78,7 +79,7 @@ pub(crate) async fn login(proxy: &Arc<Proxy>, stream: ClientStream) -> Login {
     let mut wire = Wire::new(stream);
     let limit = proxy.options.login_timeout;
     let refusal = match tokio::time::timeout(limit, admit(proxy, &mut wire)).await {
-        Ok(Ok(Some(guest))) => return Login::Accepted(Box::new(guest.seated(wire))),
+        Ok(Ok(Some(guest))) => return guest.seated(wire),
         Ok(Ok(None)) => return Login::Over,
         Ok(Err(refusal)) => refusal,
         Err(_) => Refusal::new(SqlState::QUERY_CANCELED, "canceling authentication due to timeout"),
@@ -100,10 +101,10 @@ struct Guest {
 }
 
 impl Guest {
-    fn seated(self, wire: Wire) -> Client {
+    fn seated(self, wire: Wire) -> Login {
         let Self { welcome, registration, place } = self;
-        let (stream, input) = wire.into_parts();
-        Client { stream, input, welcome, registration, place }
+        let (Some(stream), input) = wire.into_parts() else { return Login::Over };
+        Login::Accepted(Box::new(Client { stream, input, welcome, registration, place }))
     }
 }
 
@@ -119,7 +120,7 @@ async fn admit(proxy: &Arc<Proxy>, wire: &mut Wire) -> Result<Option<Guest>, Ref
     let (welcome, place) = match open(proxy, wire).await? {
         Some(Arrival::Known(welcome)) => {
             let place = enter(proxy)?;
-            prove(wire, welcome.database.users.begin(&welcome.user), &welcome.user).await?;
+            prove(proxy, wire, &welcome.database.users, &welcome.user).await?;
             (welcome, place)
         }
         Some(Arrival::New(startup, packet)) => {
@@ -155,7 +156,7 @@ async fn introduce(
     let (user, name) = (cut(user), cut(name));
     let database = proxy.database(name);
     let asked = database.or_else(|| proxy.any_database()).ok_or(Refusal::Silent)?;
-    prove(wire, asked.users.begin(user), user).await?;
+    prove(proxy, wire, &asked.users, user).await?;
     let database = database.ok_or_else(|| unknown_database(proxy, name))?;
     let settings = options::settings(startup)?;
     check_settings(&settings, database.mode)?;
@@ -177,9 +178,19 @@ fn enter(proxy: &Arc<Proxy>) -> Result<Place, Refusal> {
 /// Reads up to the startup message; `None` when there is none to come.
 async fn open(proxy: &Arc<Proxy>, wire: &mut Wire) -> Result<Option<Arrival>, Refusal> {
     let (mut tls_asked, mut gss_asked) = (false, false);
+    let tls = proxy.options.tls.as_ref().filter(|tls| tls.mode() != TlsMode::Disable);
+    if let Some(tls) = tls
+        && wire.begins_with_tls().await?
+    {
+        wire.begin_with_tls(tls).await?;
+    }
     loop {
         let len = wire.packet().await?;
         let packet = wire.front(len);
+        let needs_tls = tls.is_some_and(|tls| tls.mode() >= TlsMode::Require);
+        if needs_tls && wire.is_plain_tcp() && startup::begins_session(packet) {
+            return Err(tls_is_required());
+        }
         if let Some(welcome) = proxy.welcomes.get(packet) {
             wire.consume(len);
             return Ok(Some(Arrival::Known(welcome)));
@@ -192,7 +203,12 @@ async fn open(proxy: &Arc<Proxy>, wire: &mut Wire) -> Result<Option<Arrival>, Re
         let packet = matches!(opening, Opening::Startup(_)).then(|| packet.into());
         wire.consume(len);
         match opening {
-            Opening::Tls if !std::mem::replace(&mut tls_asked, true) => wire.refuse_encryption(),
+            Opening::Tls if !std::mem::replace(&mut tls_asked, true) => {
+                match tls.filter(|_| wire.is_plain_tcp()) {
+                    Some(tls) => wire.agree_to_tls(tls).await?,
+                    None => wire.refuse_encryption(),
+                }
+            }
             Opening::Gss if !std::mem::replace(&mut gss_asked, true) => wire.refuse_encryption(),
             Opening::Tls => return Err(unsupported(1234, 5679)),
             Opening::Gss => return Err(unsupported(1234, 5680)),
@@ -207,6 +223,12 @@ async fn open(proxy: &Arc<Proxy>, wire: &mut Wire) -> Result<Option<Arrival>, Re
         }
         wire.send().await?;
     }
+}
+
+fn tls_is_required() -> Refusal {
+    let mut error = ServerError::new(SqlState::INVALID_AUTHORIZATION, "SSL connection is required");
+    error.hint = Some("Connect with sslmode=require, or one of the verify modes.".to_owned());
+    Refusal::Told(Box::new(error))
 }
 
 fn unsupported(major: u16, minor: u16) -> Refusal {
@@ -269,7 +291,21 @@ fn check_settings(settings: &Settings, mode: Mode) -> Result<(), Refusal> {
     Ok(())
 }
 
-async fn prove(wire: &mut Wire, mut exchange: Exchange, user: &str) -> Result<(), Refusal> {
+/// Has the client prove that it is `user`.
+async fn prove(proxy: &Proxy, wire: &mut Wire, users: &Users, user: &str) -> Result<(), Refusal> {
+    let strict = proxy.options.tls.as_ref().is_some_and(|tls| tls.mode() == TlsMode::VerifyFull);
+    let certified = users.mode() == AuthMode::Cert || (strict && !wire.is_unix());
+    if certified && wire.certified_name().as_deref() != Some(user) {
+        return Err(Refusal::new(
+            SqlState::INVALID_AUTHORIZATION,
+            format!("certificate authentication failed for user \"{user}\""),
+        ));
+    }
+    ask(wire, users.begin(user, wire.binding()), user).await
+}
+
+/// The dialogue of a proof.
+async fn ask(wire: &mut Wire, mut exchange: Exchange, user: &str) -> Result<(), Refusal> {
     let mut step = exchange.start();
     loop {
         match step {

@@ -2,6 +2,7 @@
 //! needs.
 
 use std::io;
+use std::sync::Arc;
 
 use bytes::{Buf, BufMut, BytesMut};
 use pool_manager::SqlState;
@@ -12,21 +13,28 @@ use crate::auth::MAX_ANSWER;
 use crate::message::startup;
 use crate::message::{HEADER_LEN, request};
 use crate::stream::ClientStream;
+use crate::tls::{self, TlsServer};
 
+/// First byte of a TLS record that holds a handshake (RFC 8446, section 5.1).
+const TLS_HANDSHAKE: u8 = 0x16;
 /// Room for one read; no login needs more at a time but a long startup packet.
 const READ_CHUNK: usize = 1024;
 /// Room for what a client is told at once when it is let in.
 const USUAL_WELCOME: usize = 512;
 
 pub(super) struct Wire {
-    stream: ClientStream,
+    /// Gone only while it becomes a TLS stream, and for good when that fails.
+    stream: Option<ClientStream>,
+    /// What SCRAM can bind a proof to.
+    binding: Option<Arc<[u8]>>,
     input: BytesMut,
     output: BytesMut,
 }
 
 impl Wire {
     pub(super) fn new(stream: ClientStream) -> Self {
-        Self { stream, input: BytesMut::new(), output: BytesMut::new() }
+        let (input, output) = (BytesMut::new(), BytesMut::new());
+        Self { stream: Some(stream), binding: None, input, output }
     }
 
     /// Queues what `write` appends.
@@ -40,15 +48,82 @@ impl Wire {
         self.output.put_u8(b'N');
     }
 
+    /// Whether TLS is possible: by TCP, and not there yet.
+    pub(super) fn is_plain_tcp(&self) -> bool {
+        matches!(self.stream, Some(ClientStream::Tcp(_)))
+    }
+
+    /// Whether it is a socket of the file system, which needs no TLS.
+    pub(super) fn is_unix(&self) -> bool {
+        matches!(self.stream, Some(ClientStream::Unix(_)))
+    }
+
+    /// Whether the client begins with TLS instead of asking for it; nothing is taken.
+    pub(super) async fn begins_with_tls(&self) -> io::Result<bool> {
+        let Some(ClientStream::Tcp(stream)) = &self.stream else { return Ok(false) };
+        let mut first = [0];
+        Ok(stream.peek(&mut first).await? == 1 && first == [TLS_HANDSHAKE])
+    }
+
+    /// Agrees to what SSLRequest asks for. Bytes that have come behind it would be read as if they
+    /// had come by TLS: nobody sends them who waits for the answer (CVE-2021-23214).
+    pub(super) async fn agree_to_tls(&mut self, tls: &TlsServer) -> Result<(), Refusal> {
+        if !self.input.is_empty() {
+            let message = "received unencrypted data after SSL request";
+            return Err(Refusal::new(SqlState::PROTOCOL_VIOLATION, message));
+        }
+        self.output.put_u8(b'S');
+        self.send().await?;
+        self.secure(tls).await.map(drop)
+    }
+
+    /// TLS without having been asked, which is for those only who name the protocol.
+    pub(super) async fn begin_with_tls(&mut self, tls: &TlsServer) -> Result<(), Refusal> {
+        if self.secure(tls).await? {
+            return Ok(());
+        }
+        let message = "received direct SSL connection request without ALPN protocol negotiation";
+        Err(Refusal::new(SqlState::PROTOCOL_VIOLATION, message))
+    }
+
+    /// The handshake; whether the client has named the protocol in it.
+    async fn secure(&mut self, tls: &TlsServer) -> Result<bool, Refusal> {
+        let Some(ClientStream::Tcp(stream)) = self.stream.take() else {
+            return Err(Refusal::Silent);
+        };
+        let stream = tls.accept(stream).await.inspect_err(|error| {
+            tracing::debug!("TLS handshake with a client failed: {error}");
+        })?;
+        let named = tls::speaks_postgresql(&stream);
+        self.binding = tls.binding().cloned();
+        self.stream = Some(ClientStream::Tls(stream));
+        Ok(named)
+    }
+
+    /// What SCRAM can bind a proof to.
+    pub(super) fn binding(&self) -> Option<Arc<[u8]>> {
+        self.binding.clone()
+    }
+
+    /// The common name in the certificate that the client has shown.
+    pub(super) fn certified_name(&self) -> Option<String> {
+        match &self.stream {
+            Some(ClientStream::Tls(stream)) => tls::common_name(stream),
+            _ => None,
+        }
+    }
+
     /// Sends what is queued.
     pub(super) async fn send(&mut self) -> io::Result<()> {
-        self.stream.write_all(&self.output).await?;
+        let stream = self.stream.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+        stream.write_all(&self.output).await?;
+        stream.flush().await?;
         self.output.clear();
         Ok(())
     }
 
     /// The connection, and what was read ahead of the session.
-    pub(super) fn into_parts(self) -> (ClientStream, BytesMut) {
+    pub(super) fn into_parts(self) -> (Option<ClientStream>, BytesMut) {
         // An idle client holds no buffer.
         let input = if self.input.is_empty() { BytesMut::new() } else { self.input };
         (self.stream, input)
@@ -96,7 +171,8 @@ impl Wire {
     async fn fill(&mut self, len: usize) -> Result<(), Refusal> {
         while self.input.len() < len {
             self.input.reserve(READ_CHUNK.max(len - self.input.len()));
-            if self.stream.read_buf(&mut self.input).await? == 0 {
+            let stream = self.stream.as_mut().ok_or(Refusal::Silent)?;
+            if stream.read_buf(&mut self.input).await? == 0 {
                 return Err(Refusal::Silent);
             }
         }

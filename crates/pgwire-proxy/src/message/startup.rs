@@ -64,6 +64,11 @@ pub(crate) fn packet_len(field: [u8; 4]) -> Result<usize, StartupError> {
     if (8..=MAX_STARTUP).contains(&len) { Ok(len) } else { Err(StartupError::Length) }
 }
 
+/// Whether a packet, its length field included, asks for a session.
+pub(crate) fn begins_session(packet: &[u8]) -> bool {
+    packet.get(4..6) == Some(&PROTOCOL_MAJOR.to_be_bytes())
+}
+
 /// Reads a packet, without its length field.
 pub(crate) fn read(mut packet: &[u8]) -> Result<Opening, StartupError> {
     let major = take(&mut packet).map(u16::from_be_bytes).ok_or(StartupError::Length)?;

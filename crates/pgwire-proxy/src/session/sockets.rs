@@ -151,6 +151,9 @@ impl Session {
 
     /// Writes what waits for the client, if it may go out.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if let Poll::Ready(Err(error)) = self.stream.poll_rest(cx) {
+            return Err(error);
+        }
         if !self.flush && self.output.len() < HIGH_WATER {
             return Ok(());
         }

@@ -29,7 +29,7 @@ pub use error::{ConnectCause, ConnectError, HostFailure};
 pub use housekeeping::{Housekeeping, HousekeepingClient, HousekeepingError, HousekeepingManager};
 pub use session::ClientDriver;
 pub use stream::ServerStream;
-pub use tls::CertificateError;
+pub use tls::{CertificateError, tls_server_end_point};
 
 use crate::dsn::{ConnectParams, Host};
 use session::{ClientSession, RawSession};

@@ -16,3 +16,4 @@ mod prepared;
 mod protocol;
 mod settings;
 mod talk;
+mod tls;

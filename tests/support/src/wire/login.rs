@@ -1,11 +1,13 @@
 //! The client's part of a login: whatever proof the server asks for.
 
 use md5::{Digest, Md5};
-use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
+use postgres_protocol::authentication::sasl::{
+    ChannelBinding, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ScramSha256,
+};
 
 use super::message::{cstr, message};
 use super::reply::Reply;
-use super::{WireClient, WireError};
+use super::{Binding, WireClient, WireError};
 
 /// Answers requests for a password until the server is satisfied or not.
 pub(super) async fn prove(
@@ -29,9 +31,17 @@ pub(super) async fn prove(
                 client.send(&message(b'p', &cstr(&answer))).await?;
             }
             (10, _) => {
-                let first = ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported());
+                let (mechanism, binding) = match &client.binding {
+                    Binding::Unsupported => (SCRAM_SHA_256, ChannelBinding::unsupported()),
+                    Binding::Unrequested => (SCRAM_SHA_256, ChannelBinding::unrequested()),
+                    Binding::EndPoint(data) => {
+                        let binding = ChannelBinding::tls_server_end_point(data.clone());
+                        (SCRAM_SHA_256_PLUS, binding)
+                    }
+                };
+                let first = ScramSha256::new(password.as_bytes(), binding);
                 let len = i32::try_from(first.message().len()).unwrap_or_default();
-                let body = [&cstr(SCRAM_SHA_256)[..], &len.to_be_bytes(), first.message()].concat();
+                let body = [&cstr(mechanism)[..], &len.to_be_bytes(), first.message()].concat();
                 client.send(&message(b'p', &body)).await?;
                 scram = Some(first);
             }

@@ -5,6 +5,7 @@ pub mod message;
 
 mod login;
 mod reply;
+mod tls;
 
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use tokio::time::timeout;
 use crate::stream::{self, Stream};
 
 pub use reply::{Reply, WireFault, errors, rows, summary};
+pub use tls::WireTls;
 
 /// A reply that takes longer is lost.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -85,20 +87,37 @@ pub struct WireClient {
     pub asked: Vec<u32>,
     /// What came before the first request for a proof, such as NegotiateProtocolVersion.
     pub preface: Vec<Reply>,
+    /// What it says of channel binding when it is asked for SCRAM.
+    pub binding: Binding,
+}
+
+/// What a client says of SCRAM's channel binding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Binding {
+    /// It knows nothing of it.
+    Unsupported,
+    /// It would use it if the server could.
+    Unrequested,
+    /// It binds its proof to these bytes, `tls-server-end-point`.
+    EndPoint(Vec<u8>),
 }
 
 impl WireClient {
     /// Opens a connection to `tcp://host:port` or `unix://path` and says nothing yet.
     pub async fn connect(address: &str) -> io::Result<Self> {
-        let stream = stream::connect(address).await?;
-        Ok(Self {
+        Ok(Self::over(stream::connect(address).await?))
+    }
+
+    fn over(stream: Box<dyn Stream>) -> Self {
+        Self {
             stream,
             input: BytesMut::new(),
             parameters: BTreeMap::new(),
             key: Vec::new(),
             asked: Vec::new(),
             preface: Vec::new(),
-        })
+            binding: Binding::Unsupported,
+        }
     }
 
     /// Connects and logs in, up to the first ReadyForQuery.

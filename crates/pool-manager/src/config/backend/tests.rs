@@ -84,7 +84,8 @@ fn errors_carry_the_settings_own_names() {
     assert!(error.starts_with("host: a host must not hold a colon"), "{error}");
     let error = wrong(r#"{"host": "db", "user": "app", "pool": {"max_connections": 0}}"#);
     assert!(error.starts_with("pool.max_connections: must be from 1"), "{error}");
-    let error = wrong(r#"{"host": "db", "user": "app", "behavior": {"statement_cache_size": 999999}}"#);
+    let error =
+        wrong(r#"{"host": "db", "user": "app", "behavior": {"statement_cache_size": 999999}}"#);
     assert!(error.starts_with("behavior.statement_cache_size: "), "{error}");
     let error = wrong(r#"{"host": "db", "user": "app", "connect_timeout": "0s"}"#);
     assert!(error.starts_with("connect_timeout: must be more than 0"), "{error}");

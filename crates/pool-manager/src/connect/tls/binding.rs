@@ -14,7 +14,8 @@ use x509_cert::spki::{AlgorithmIdentifierOwned, AlgorithmIdentifierRef};
 
 /// The binding for a certificate in DER; `None` when its signature names no hash (Ed25519), for
 /// which the RFC defines none.
-pub(in crate::connect) fn tls_server_end_point(certificate: &[u8]) -> Option<Vec<u8>> {
+#[must_use]
+pub fn tls_server_end_point(certificate: &[u8]) -> Option<Vec<u8>> {
     let parsed = Certificate::from_der(certificate).ok()?;
     let algorithm = hash_of(parsed.signature_algorithm())?;
     Some(digest::digest(algorithm, certificate).as_ref().to_vec())

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::RootCertStore;
-use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::verify::{Roots, Trust};
+use crate::certificates::{read_certificates, read_key};
 use crate::dsn::{ConnectParams, RootCert, SslMode};
 
 /// Where libpq looks for trusted roots when `sslrootcert` is not given, under the home directory.
@@ -146,46 +146,9 @@ pub(super) fn client_identity(
         }
         (Some(cert), Some(key)) => {
             let chain = read_certificates("the client certificate file (sslcert)", cert)?;
-            Ok(Some((chain, read_key(key)?)))
+            Ok(Some((chain, read_key("the client key file (sslkey)", key)?)))
         }
     }
-}
-
-fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, CertificateError> {
-    std::fs::read(path).map_err(|source| CertificateError::Unreadable {
-        what,
-        path: path.into(),
-        source,
-    })
-}
-
-fn read_certificates(
-    what: &'static str,
-    path: &Path,
-) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
-    let invalid = |why: String| CertificateError::Invalid { what, path: path.into(), why };
-    let text = read(what, path)?;
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&text)
-        .collect::<Result<_, _>>()
-        .map_err(|error| invalid(error.to_string()))?;
-    if certificates.is_empty() {
-        return Err(invalid("it holds no certificate in PEM format".to_owned()));
-    }
-    Ok(certificates)
-}
-
-/// A key in PKCS#8, PKCS#1 or SEC1 form.
-fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, CertificateError> {
-    const WHAT: &str = "the client key file (sslkey)";
-    let text = read(WHAT, path)?;
-    PrivateKeyDer::from_pem_slice(&text).map_err(|error| {
-        let why = if text.windows(9).any(|part| part == b"ENCRYPTED") {
-            "the key is encrypted; decrypt it, passphrases are not supported".to_owned()
-        } else {
-            error.to_string()
-        };
-        CertificateError::Invalid { what: WHAT, path: path.into(), why }
-    })
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-pub(super) use binding::tls_server_end_point;
+pub use binding::tls_server_end_point;
 pub use certificates::CertificateError;
 use certificates::{client_identity, home_dir, trust_for};
 use verify::ServerVerifier;

@@ -1,5 +1,7 @@
 //! `proxy`: the PostgreSQL front door.
 
+mod tls;
+
 use std::collections::BTreeMap;
 
 use pgwire_proxy::Credential;
@@ -8,6 +10,8 @@ use pool_manager::config::{BackendConfig, GoDuration, SettingError};
 use schemars::JsonSchema;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
+
+pub use tls::{ProxyTlsConfig, TlsMode};
 
 use crate::config::values::{FileMode, ListenAddress, OptionalAddress};
 
@@ -37,9 +41,11 @@ pub struct ProxyConfig {
     pub idle_transaction_timeout: GoDuration,
     /// Longest run time of a client's statement; 0 = no limit.
     pub query_timeout: GoDuration,
-    /// How clients prove who they are: none, trust, password, md5 or scram-sha-256; when not set,
+    /// How clients prove who they are: none, trust, password, md5, scram-sha-256 or cert; when not set,
     /// scram-sha-256 where a password is known, else trust on loopback and Unix sockets.
     pub auth_mode: Option<AuthMode>,
+    /// TLS with clients that connect by TCP.
+    pub tls: ProxyTlsConfig,
     /// Users and their passwords or SCRAM verifiers; the backend's own user when empty.
     #[serde(serialize_with = "masked")]
     #[schemars(with = "BTreeMap<String, String>")]
@@ -65,6 +71,9 @@ pub enum AuthMode {
     /// By SCRAM-SHA-256.
     #[serde(rename = "scram-sha-256")]
     ScramSha256,
+    /// By a TLS certificate in the user's name.
+    #[serde(rename = "cert")]
+    Cert,
 }
 
 impl From<AuthMode> for pgwire_proxy::AuthMode {
@@ -75,6 +84,7 @@ impl From<AuthMode> for pgwire_proxy::AuthMode {
             AuthMode::Password => Self::Password,
             AuthMode::Md5 => Self::Md5,
             AuthMode::ScramSha256 => Self::ScramSha256,
+            AuthMode::Cert => Self::Cert,
         }
     }
 }
@@ -102,6 +112,7 @@ impl Default for ProxyConfig {
             idle_transaction_timeout: GoDuration::ZERO,
             query_timeout: GoDuration::ZERO,
             auth_mode: None,
+            tls: ProxyTlsConfig::default(),
             users: BTreeMap::new(),
         }
     }
@@ -124,6 +135,11 @@ impl ProxyConfig {
         SettingError::check_range("max_clients", self.max_clients, &(1..=1_000_000))?;
         if self.login_timeout == GoDuration::ZERO {
             return Err(SettingError::new("login_timeout", "must be more than 0"));
+        }
+        self.tls.validate().map_err(|error| error.within("tls"))?;
+        if self.auth_mode == Some(AuthMode::Cert) && self.tls.client_ca.is_none() {
+            let reason = "cert needs tls.client_ca, which says whose certificates are good";
+            return Err(SettingError::new("auth_mode", reason));
         }
         if self.users.len() > MAX_USERS {
             return Err(SettingError::new("users", format!("more than {MAX_USERS} users")));
@@ -170,7 +186,7 @@ impl ProxyConfig {
             false => AuthMode::Trust,
         });
         let asks = !pgwire_proxy::AuthMode::from(mode).lets_anybody_in();
-        if asks && !known {
+        if asks && !known && mode != AuthMode::Cert {
             return Err(SettingError::new(
                 "users",
                 "no password is known that clients could be asked for; name users and their \
