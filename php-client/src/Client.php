@@ -18,6 +18,9 @@ use RrPgpool\Transport\StreamTransport;
  */
 final class Client implements ClientInterface
 {
+    /** The server's own limit. */
+    private const MAX_CHUNK = 1_000_000;
+
     private readonly Executors $executors;
     private Executor $executor;
     /** Null while everything is at its default. */
@@ -112,6 +115,10 @@ final class Client implements ClientInterface
 
     public function stream(string $sql, array $args = [], int $chunk = 1000): iterable
     {
+        if ($chunk < 1 || $chunk > self::MAX_CHUNK) {
+            throw new InvalidArgument('a chunk has 1 to ' . self::MAX_CHUNK . " rows, not {$chunk}", '22023');
+        }
+
         return CursorRows::of($this->executor, $sql, $args, $this->options, $chunk);
     }
 
@@ -163,6 +170,11 @@ final class Client implements ClientInterface
     public function reset(): void
     {
         foreach ($this->executors->all() as $database => $executor) {
+            if ($executor->closeCursors()) {
+                $this->logger?->warning('rr-pgpool: a stream was left open, and is closed now', [
+                    'database' => $database,
+                ]);
+            }
             $what = $executor->hasSession() ? 'session' : 'transaction';
             if ($what === 'transaction' && $executor->depth() === 0) {
                 continue;

@@ -80,10 +80,10 @@ interface ClientInterface
     /**
      * The rows of a large result, without having all of them in memory. The statement is sent when the
      * iteration begins; outside a transaction it has a read-only one of its own until the iteration
-     * ends, which a break does as well.
+     * ends, which a break does as well. Inside a session it needs a transaction around it.
      *
      * @param list<mixed> $args
-     * @param int $chunk rows fetched at a time
+     * @param int $chunk rows fetched at a time, at most a million
      * @return iterable<int, array<string, mixed>>
      * @throws PgpoolException
      */
@@ -129,8 +129,8 @@ interface ClientInterface
     public function withSettings(array $settings): static;
 
     /**
-     * For the end of a request: rolls back transactions and ends sessions that were left open, in all
-     * databases of this client's family, and logs a warning about each. Never throws.
+     * For the end of a request: rolls back transactions, ends sessions and closes streams that were left
+     * open, in all databases of this client's family, and logs a warning about each. Never throws.
      */
     public function reset(): void;
 }

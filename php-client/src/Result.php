@@ -96,22 +96,20 @@ final class Result implements IteratorAggregate, Countable
     }
 
     /**
-     * A map from the first column to the second.
+     * A map from the first column to the second. A key of null is '', as ever in PHP.
      *
      * @return array<array-key, mixed>
-     * @throws InvalidArgument when there is only one column
+     * @throws InvalidArgument when there is only one column, or the first has lists
      */
     public function fetchKeyPair(): array
     {
-        $rows = $this->rows();
+        $pairs = [];
+        foreach ($this->rows() as $row) {
+            $row = $this->reader()->values($row);
+            $pairs[self::key($row[$this->position(0)])] = $row[$this->position(1)];
+        }
 
-        return $rows === []
-            ? []
-            : array_column(
-                array_map($this->reader()->values(...), $rows),
-                $this->position(1),
-                $this->position(0),
-            );
+        return $pairs;
     }
 
     /**
@@ -171,6 +169,16 @@ final class Result implements IteratorAggregate, Countable
     private function reader(): RowReader
     {
         return $this->reader ??= new RowReader($this->reply['columns'] ?? []);
+    }
+
+    private static function key(mixed $value): int|string
+    {
+        return match (true) {
+            is_array($value) => throw new InvalidArgument('a list or document cannot be a key', '22023'),
+            is_int($value) => $value,
+            is_bool($value) => (int) $value,
+            default => (string) $value,
+        };
     }
 
     private function position(int|string $column): int

@@ -13,9 +13,12 @@ use stdClass;
 use Stringable;
 
 use function array_is_list;
+use function array_key_exists;
+use function count;
 use function is_bool;
 use function is_int;
 use function is_string;
+use function json_encode;
 use function preg_match;
 
 /**
@@ -29,6 +32,18 @@ final class Arguments
     private const DATE_FORMAT = 'Y-m-d H:i:s.uP';
     /** Deeper than any sensible document; an array that contains itself ends here. */
     private const MAX_DEPTH = 500;
+    /** The key by which a request marks binary data: a map that has this one alone. */
+    private const BINARY = '$bytea';
+    private const DOCUMENT = JSON_THROW_ON_ERROR | JSON_PRESERVE_ZERO_FRACTION | JSON_UNESCAPED_SLASHES
+        | JSON_UNESCAPED_UNICODE;
+
+    /** Somebody's own map looks like the mark. */
+    private bool $ambiguous = false;
+
+    /** @param string $parameter its name for messages */
+    private function __construct(private readonly string $parameter)
+    {
+    }
 
     /**
      * @param array<mixed> $args
@@ -45,61 +60,72 @@ final class Arguments
                 continue;
             }
             if (!is_string($value) || preg_match('//u', $value) !== 1) {
-                $args[$index] = self::value($value, '$' . ($index + 1), 0);
+                $args[$index] = (new self('$' . ($index + 1)))->converted($value);
             }
         }
 
         return $args;
     }
 
-    private static function value(mixed $value, string $parameter, int $depth): mixed
+    /** A document that could be mistaken for binary data is sent as its text, which json and jsonb take as well. */
+    private function converted(mixed $value): mixed
+    {
+        $converted = $this->value($value, 0);
+
+        return $this->ambiguous ? json_encode($converted, self::DOCUMENT) : $converted;
+    }
+
+    private function value(mixed $value, int $depth): mixed
     {
         return match (true) {
             is_int($value), is_bool($value), $value === null => $value,
-            is_string($value) => self::text($value, $parameter),
+            is_string($value) => $this->text($value),
             is_float($value) => self::float($value),
-            is_array($value) => self::elements($value, $parameter, $depth),
-            is_object($value) => self::object($value, $parameter, $depth),
-            default => throw self::unusable($parameter, 'cannot use ' . get_debug_type($value)),
+            is_array($value) => $this->elements($value, $depth),
+            is_object($value) => $this->object($value, $depth),
+            default => throw $this->unusable('cannot use ' . get_debug_type($value)),
         };
     }
 
-    private static function object(object $value, string $parameter, int $depth): mixed
+    private function object(object $value, int $depth): mixed
     {
         return match (true) {
-            $value instanceof Bytea => ['$bytea' => base64_encode($value->bytes)],
+            $value instanceof Bytea => [self::BINARY => base64_encode($value->bytes)],
             $value instanceof BackedEnum => $value->value,
             $value instanceof DateTimeInterface => $value->format(self::DATE_FORMAT),
             // Before Stringable: a collection that is both is a list, not the text of one.
-            $value instanceof JsonSerializable => self::serializable($value, $parameter, $depth),
-            $value instanceof Stringable => self::text((string) $value, $parameter),
-            $value instanceof stdClass => self::map((array) $value, $parameter, $depth),
-            default => throw self::unusable($parameter, 'cannot use an object of ' . get_debug_type($value)),
+            $value instanceof JsonSerializable => $this->serializable($value, $depth),
+            $value instanceof Stringable => $this->text((string) $value),
+            $value instanceof stdClass => $this->map((array) $value, $depth),
+            default => throw $this->unusable('cannot use an object of ' . get_debug_type($value)),
         };
     }
 
-    private static function serializable(JsonSerializable $value, string $parameter, int $depth): mixed
+    private function serializable(JsonSerializable $value, int $depth): mixed
     {
         $plain = $value->jsonSerialize();
         if ($plain === $value) {
-            throw self::unusable($parameter, get_debug_type($value) . '::jsonSerialize() returns the object itself');
+            throw $this->unusable(get_debug_type($value) . '::jsonSerialize() returns the object itself');
         }
 
-        return self::value($plain, $parameter, self::deeper($depth, $parameter));
+        return $this->value($plain, $this->deeper($depth));
     }
 
     /**
      * @param array<mixed> $values
      * @return array<mixed>
      */
-    private static function elements(array $values, string $parameter, int $depth): array
+    private function elements(array $values, int $depth): array
     {
-        $depth = self::deeper($depth, $parameter);
+        $depth = $this->deeper($depth);
+        if (count($values) === 1 && array_key_exists(self::BINARY, $values)) {
+            $this->ambiguous = true;
+        }
         foreach ($values as $key => $value) {
             if (is_string($key)) {
-                self::text($key, $parameter);
+                $this->text($key);
             }
-            $values[$key] = self::value($value, $parameter, $depth);
+            $values[$key] = $this->value($value, $depth);
         }
 
         return $values;
@@ -111,17 +137,17 @@ final class Arguments
      * @param array<mixed> $values
      * @return array<mixed>|object
      */
-    private static function map(array $values, string $parameter, int $depth): array|object
+    private function map(array $values, int $depth): array|object
     {
-        $elements = self::elements($values, $parameter, $depth);
+        $elements = $this->elements($values, $depth);
 
         return array_is_list($elements) ? (object) $elements : $elements;
     }
 
-    private static function deeper(int $depth, string $parameter): int
+    private function deeper(int $depth): int
     {
         if ($depth >= self::MAX_DEPTH) {
-            throw self::unusable($parameter, 'is nested deeper than ' . self::MAX_DEPTH . ' levels');
+            throw $this->unusable('is nested deeper than ' . self::MAX_DEPTH . ' levels');
         }
 
         return $depth + 1;
@@ -138,17 +164,17 @@ final class Arguments
         };
     }
 
-    private static function text(string $value, string $parameter): string
+    private function text(string $value): string
     {
         if (preg_match('//u', $value) !== 1) {
-            throw self::unusable($parameter, 'the string is not valid UTF-8; wrap binary data in RrPgpool\Bytea');
+            throw $this->unusable('the string is not valid UTF-8; wrap binary data in RrPgpool\Bytea');
         }
 
         return $value;
     }
 
-    private static function unusable(string $parameter, string $reason): InvalidArgument
+    private function unusable(string $reason): InvalidArgument
     {
-        return new InvalidArgument("parameter {$parameter}: {$reason}", '22023');
+        return new InvalidArgument("parameter {$this->parameter}: {$reason}", '22023');
     }
 }

@@ -14,13 +14,19 @@ use RrPgpool\ExecuteOptions;
  */
 final class BatchRequest
 {
+    /** The server's own limit. */
+    private const MOST = 1000;
+
     /**
      * @param list<array{0: string, 1: array<mixed>}> $statements
      * @return array<string, mixed>
-     * @throws InvalidArgument naming the statement and its parameter
+     * @throws InvalidArgument naming the statement and its parameter, or when there are too many
      */
     public static function of(array $statements, bool $atomic, ?ExecuteOptions $options): array
     {
+        if (count($statements) > self::MOST) {
+            throw new InvalidArgument('a batch has at most ' . self::MOST . ' statements', '54000');
+        }
         $list = [];
         foreach ($statements as $index => [$query, $args]) {
             try {

@@ -16,7 +16,7 @@ use RrPgpool\ExecuteOptions;
  */
 final class Cursors
 {
-    /** @var array<string, int> transport generation by cursor id */
+    /** @var array<array-key, int> transport generation by cursor id */
     private array $open = [];
 
     public function __construct(private readonly Channel $channel)
@@ -51,7 +51,15 @@ final class Cursors
         if ($options?->timeoutMs !== null) {
             $request['timeout'] = $options->timeoutMs;
         }
-        $reply = $this->channel->call('CursorFetch', $request, $options);
+        try {
+            $reply = $this->channel->call('CursorFetch', $request, $options);
+        } catch (PgpoolException $error) {
+            if ($generation === $this->channel->generation()) {
+                // The server may have found nothing wrong: the reply was, or the request.
+                $this->closeForgotten($id);
+            }
+            throw $error;
+        }
         if (($reply['done'] ?? false) !== true) {
             $this->open[$id] = $generation;
         }
@@ -61,9 +69,27 @@ final class Cursors
 
     public function close(string $id): void
     {
-        if (!$this->forget($id)) {
-            return;
+        if ($this->forget($id)) {
+            $this->closeForgotten($id);
         }
+    }
+
+    /** Closes all of them, and says whether there were any. */
+    public function closeAll(): bool
+    {
+        $any = false;
+        foreach (array_keys($this->open) as $id) {
+            if ($this->forget((string) $id)) {
+                $this->closeForgotten((string) $id);
+                $any = true;
+            }
+        }
+
+        return $any;
+    }
+
+    private function closeForgotten(string $id): void
+    {
         try {
             $this->channel->call('CursorClose', ['cursor_id' => $id]);
         } catch (PgpoolException) {

@@ -283,6 +283,12 @@ final class Executor
         $this->cursors->close($cursorId);
     }
 
+    /** Closes all cursors, and says whether there were any. */
+    public function closeCursors(): bool
+    {
+        return $this->cursors->closeAll();
+    }
+
     /**
      * Calls another method, such as PoolStats.
      *

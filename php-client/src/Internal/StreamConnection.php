@@ -29,6 +29,8 @@ final class StreamConnection
     private const READ_SIZE = 16384;
     /** Replies larger than that are read in parts of this size. */
     private const PART_SIZE = 1 << 20;
+    /** A request that may be too large for a server that has other limits than the default ones. */
+    private const LARGE = 1 << 20;
     /** Milliseconds of poll(2) are an int: this many seconds stand for "no limit". */
     private const NO_LIMIT = 2_000_000.0;
 
@@ -85,7 +87,11 @@ final class StreamConnection
         $request = Frame::request($method, $body, $seq);
         if (@fwrite($this->stream, $request) !== strlen($request)) {
             // The server executes nothing before it has the whole frame.
-            throw new ConnectionLost('the connection to the pool was lost while the request was sent', '08006');
+            $size = strlen($request) < self::LARGE ? '' : sprintf(
+                '; it has %d MiB, is that more than rpc.max_frame_size of the server?',
+                strlen($request) >> 20,
+            );
+            throw new ConnectionLost("the connection to the pool was lost while the request was sent{$size}", '08006');
         }
         $bytes = $this->read(self::READ_SIZE, $timeout);
         $methodLength = strlen($method);

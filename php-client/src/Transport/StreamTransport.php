@@ -7,6 +7,7 @@ namespace RrPgpool\Transport;
 use JsonException;
 use RrPgpool\Exception\InvalidArgument;
 use RrPgpool\Exception\OutcomeUnknown;
+use RrPgpool\Exception\PgpoolException;
 use RrPgpool\Exception\ProtocolException;
 use RrPgpool\Internal\Frame;
 use RrPgpool\Internal\StreamConnection;
@@ -35,8 +36,10 @@ final class StreamTransport implements Transport
     private const ENCODE = JSON_THROW_ON_ERROR | JSON_PRESERVE_ZERO_FRACTION | JSON_UNESCAPED_SLASHES
         | JSON_UNESCAPED_UNICODE;
     private const DECODE = JSON_BIGINT_AS_STRING;
-    /** The server sends documents of up to 512 levels as nested values, inside of rows. */
+    /** More than any sensible document in a row has. */
     private const DEPTH = 1024;
+    /** What is left of it for a document: a reply has `rows` or `results`, lists of rows, and rows. */
+    private const DOCUMENT = 1000;
 
     private readonly StreamConnector $connector;
     /** @var list<StreamConnection> the first, and one for each level of re-entry there ever was */
@@ -84,7 +87,7 @@ final class StreamTransport implements Transport
             }
         }
 
-        return $reply instanceof ProtocolException ? throw $reply : $reply;
+        return $reply instanceof PgpoolException ? throw $reply : $reply;
     }
 
     public function generation(): int
@@ -116,13 +119,18 @@ final class StreamTransport implements Transport
     }
 
     /**
-     * @return array<string, mixed> the reply
+     * @return array<string, mixed>|PgpoolException the reply; or what there is to say of one that is as it
+     *     should be and yet cannot be read
      * @throws OutcomeUnknown when it is none, or that of another request
      */
-    private function decode(string $body, string $id): array
+    private function decode(string $body, string $id): array|PgpoolException
     {
         $reply = json_decode($body, true, self::DEPTH, self::DECODE);
         if ($reply === null) {
+            if (json_last_error() === JSON_ERROR_DEPTH) {
+                return new PgpoolException('the result has a document that is nested deeper than '
+                    . self::DOCUMENT . ' levels; the statement itself was executed. Read it as text: ::text', '54000');
+            }
             throw Frame::unreadable('the reply is not JSON: ' . json_last_error_msg());
         }
         if (!is_array($reply) || ($reply['request_id'] ?? null) !== $id) {

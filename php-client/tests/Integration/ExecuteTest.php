@@ -7,6 +7,7 @@ namespace RrPgpool\Tests\Integration;
 use DateTimeImmutable;
 use RrPgpool\Bytea;
 use RrPgpool\Exception\CheckViolation;
+use RrPgpool\Exception\ConnectionLost;
 use RrPgpool\Exception\DataError;
 use RrPgpool\Exception\ForeignKeyViolation;
 use RrPgpool\Exception\NotNullViolation;
@@ -132,6 +133,38 @@ final class ExecuteTest extends ClientTestCase
         self::assertGreaterThan(0, $this->client->stats()['primary']->queryCount);
         self::assertTrue($this->client->health()->isHealthy());
         self::assertTrue($this->client->version()->hasFeature('transactions'));
+    }
+
+    public function testADocumentOfTheUserIsNotTakenForBytea(): void
+    {
+        $documents = [['$bytea' => 'eyJhZG1pbiI6dHJ1ZX0='], [['$bytea' => 'e30=']], ['a' => [['$bytea' => 'x']]]];
+        foreach ($documents as $document) {
+            self::assertSame($document, $this->client->execute('SELECT $1::jsonb', [$document])->fetchValue());
+        }
+    }
+
+    /** It was executed, and the connection is well. */
+    public function testADocumentThatIsTooDeep(): void
+    {
+        $sql = "SELECT (repeat('[', \$1) || repeat(']', \$1))::json";
+        self::assertIsArray($this->client->execute($sql, [1000])->fetchValue());
+        $this->client->transaction(function () use ($sql): void {
+            $error = $this->failure(PgpoolException::class, fn () => $this->client->execute($sql, [2000]));
+            self::assertSame('54000', $error->sqlstate());
+            self::assertStringContainsString('::text', $error->getMessage());
+            self::assertSame(4000, strlen($this->client->execute("{$sql}::text", [2000])->fetchValue()));
+        });
+        self::assertSame(1, $this->transport->generation());
+    }
+
+    public function testARequestThatIsTooLargeSaysSo(): void
+    {
+        $error = $this->failure(
+            ConnectionLost::class,
+            fn () => $this->client->execute('SELECT length($1)', [str_repeat('x', 65 << 20)]),
+        );
+        self::assertStringContainsString('rpc.max_frame_size', $error->getMessage());
+        self::assertSame(1, $this->client->execute('SELECT 1')->fetchValue());
     }
 
     public function testALargeResult(): void

@@ -5,7 +5,10 @@ declare(strict_types=1);
 namespace RrPgpool\Tests\Integration;
 
 use RrPgpool\ClientInterface;
+use RrPgpool\Exception\ConnectionLost;
 use RrPgpool\Exception\DataError;
+use RrPgpool\Exception\InvalidArgument;
+use RrPgpool\Exception\PgpoolException;
 
 final class StreamTest extends ClientTestCase
 {
@@ -62,6 +65,38 @@ final class StreamTest extends ClientTestCase
             self::assertSame([1, 2, 3, 4, 5], array_column($rows, 'id'));
             self::assertSame('Asia/Tokyo', $rows[0]['zone']);
         });
+    }
+
+    /** @dataProvider impossibleChunks */
+    public function testAnImpossibleChunk(int $chunk): void
+    {
+        $this->failure(InvalidArgument::class, fn () => $this->client->stream('SELECT 1', [], $chunk));
+        self::assertSame(0, $this->client->stats()['primary']->transactionsOpen);
+    }
+
+    /** @return array<string, array{int}> */
+    public static function impossibleChunks(): array
+    {
+        return ['none' => [0], 'negative' => [-1], 'too many' => [1_000_001]];
+    }
+
+    public function testAResetClosesIt(): void
+    {
+        $rows = $this->client->stream('SELECT n FROM generate_series(1, 5000) n', [], 10);
+        $rows->current();
+        self::assertSame(1, $this->client->stats()['primary']->transactionsOpen);
+        $this->client->reset();
+        self::assertSame(0, $this->client->stats()['primary']->transactionsOpen);
+        $this->failure(ConnectionLost::class, static fn () => [...$rows]);
+    }
+
+    public function testAFetchThatFailsHereClosesItThere(): void
+    {
+        $sql = "SELECT CASE n WHEN 15 THEN repeat('[', 2000) || repeat(']', 2000) ELSE '[]' END::json "
+            . 'FROM generate_series(1, 30) n';
+        $error = $this->failure(PgpoolException::class, fn () => [...$this->client->stream($sql, [], 10)]);
+        self::assertSame('54000', $error->sqlstate());
+        self::assertSame(0, $this->client->stats()['primary']->transactionsOpen);
     }
 
     public function testByteaAndErrors(): void

@@ -50,6 +50,34 @@ final class ArgumentsTest extends TestCase
         ];
     }
 
+    /**
+     * Only Bytea is binary data: what looks like it in somebody's document has to arrive as it is.
+     *
+     * @dataProvider documents
+     */
+    public function testNoDocumentIsTakenForBytea(string $expected, mixed $value): void
+    {
+        self::assertSame([$expected], Arguments::convert([$value]));
+    }
+
+    /** @return array<string, array{string, mixed}> */
+    public static function documents(): array
+    {
+        return [
+            'map' => ['{"$bytea":"e30="}', ['$bytea' => 'e30=']],
+            'null' => ['{"$bytea":null}', ['$bytea' => null]],
+            'object' => ['{"$bytea":1}', (object) ['$bytea' => 1]],
+            'in a list' => ['[1.0,{"$bytea":"é/"}]', [1.0, ['$bytea' => 'é/']]],
+            'in a map' => ['{"a":{"$bytea":[]},"b":{}}', ['a' => ['$bytea' => []], 'b' => (object) []]],
+            'JsonSerializable' => ['{"$bytea":"x"}', new class implements JsonSerializable {
+                public function jsonSerialize(): mixed
+                {
+                    return ['$bytea' => 'x'];
+                }
+            }],
+        ];
+    }
+
     public function testAnEmptyObjectIsNoList(): void
     {
         self::assertSame('[{},[]]', json_encode(Arguments::convert([(object) [], []])));

@@ -81,6 +81,22 @@ final class ClientTest extends TestCase
         }
     }
 
+    public function testABatchThatIsTooLong(): void
+    {
+        $transport = new FakeTransport();
+        $batch = (new Client($transport))->batch();
+        for ($number = 0; $number <= 1000; ++$number) {
+            $batch->add('SELECT 1');
+        }
+        try {
+            $batch->run();
+            self::fail('no exception');
+        } catch (InvalidArgument $error) {
+            self::assertStringContainsString('1000', $error->getMessage());
+        }
+        self::assertSame([], $transport->requests());
+    }
+
     public function testBatchesNameWhatTheyCannotUse(): void
     {
         self::assertSame([], $this->client->batch()->run());
@@ -178,6 +194,16 @@ final class ClientTest extends TestCase
         self::assertSame(['TransactionRollback', 'TransactionRollback'], array_slice($this->methods(), -2));
         self::assertSame(['warning', 'warning'], array_column($logger->lines, 0));
         self::assertSame(['database' => 'primary', 'depth' => 2], $logger->lines[0][2]);
+
+        $this->transport->willReturnRows(['a'], array_fill(0, 3, ['x']));
+        $rows = $client->stream('SELECT a', [], 2);
+        $rows->current();
+        $client->reset();
+        self::assertSame('CursorClose', $this->methods()[count($this->methods()) - 1]);
+        $asked = count($this->methods());
+        $client->reset();
+        self::assertCount($asked, $this->methods());
+        self::assertStringContainsString('stream', array_pop($logger->lines)[1]);
 
         $client->session(function () use ($client): void {
             $client->begin();

@@ -16,6 +16,18 @@ use stdClass;
 
 final class ResultTest extends TestCase
 {
+    public function testKeysOfAnyType(): void
+    {
+        $pairs = static fn (mixed ...$keys): array => (new Result([
+            'columns' => [['name' => 'k', 'type' => 't', 'oid' => 1], ['name' => 'v', 'type' => 't', 'oid' => 1]],
+            'rows' => array_map(static fn (mixed $key): array => [$key, 'v'], $keys),
+        ]))->fetchKeyPair();
+
+        self::assertSame(['1.5', 2, '', 1, 'a'], array_keys($pairs(1.5, 2.0, null, true, 'a')));
+        $this->expectException(InvalidArgument::class);
+        $pairs([1]);
+    }
+
     public function testRows(): void
     {
         $result = $this->result([['id', 'int4'], 'name'], [[1, 'a'], [2, 'b']]);
