@@ -82,7 +82,7 @@ driver_prepare() {
             if ! driver_unchanged "$_cache" "$_source/pom.xml"; then
                 rm -rf "$_cache"
                 mkdir -p "$_cache"
-                mvn --quiet --batch-mode --file "$_source/pom.xml" dependency:copy-dependencies \
+                mvn --quiet --batch-mode -Dstyle.color=never --file "$_source/pom.xml" dependency:copy-dependencies \
                     -DoutputDirectory="$PWD/$_cache/lib"
                 cp "$_source/pom.xml" "$_cache/made-from"
             fi
