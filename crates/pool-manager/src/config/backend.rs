@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::{BehaviorConfig, GoDuration, PoolConfig, SettingError};
 use crate::dsn::names::Named;
 use crate::dsn::settings::Settings;
-use crate::dsn::{ChannelBinding, ConnectParams, Dsn, DsnError, SslMode, TargetSessionAttrs};
+use crate::dsn::{
+    ChannelBinding, ConnectParams, Dsn, DsnError, SslMode, SslNegotiation, TargetSessionAttrs,
+};
 use crate::secret::Secret;
 
 /// A PostgreSQL server (or several, of which one will do), with its pool.
@@ -32,6 +34,9 @@ pub struct BackendConfig {
     pub password: Option<Secret>,
     /// TLS: disable, allow, prefer, require, verify-ca or verify-full; prefer when not set.
     pub sslmode: Option<SslMode>,
+    /// How TLS begins: postgres (the server is asked) or direct (PostgreSQL 17 and newer); postgres
+    /// when not set.
+    pub sslnegotiation: Option<SslNegotiation>,
     /// File of trusted root certificates (PEM), or system for the system's.
     pub sslrootcert: Option<String>,
     /// File of the client certificate (PEM).
@@ -147,6 +152,7 @@ impl BackendConfig {
             ("user", text(&self.user)),
             ("password", given(self.password.as_ref().map(Secret::expose)).map(str::to_owned)),
             ("sslmode", self.sslmode.map(|mode| mode.word().to_owned())),
+            ("sslnegotiation", self.sslnegotiation.map(|how| how.word().to_owned())),
             ("sslrootcert", text(&self.sslrootcert)),
             ("sslcert", text(&self.sslcert)),
             ("sslkey", text(&self.sslkey)),

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::Secret;
-use crate::dsn::{ChannelBinding, ConnectParams, Host, SslMode, TargetSessionAttrs};
+use crate::dsn::{
+    ChannelBinding, ConnectParams, Host, SslMode, SslNegotiation, TargetSessionAttrs,
+};
 
 /// Parameters for one TCP host, everything else at its plainest.
 pub(super) fn params(host: &str, port: u16) -> ConnectParams {
@@ -16,6 +18,7 @@ pub(super) fn params(host: &str, port: u16) -> ConnectParams {
         ssl_root_cert: None,
         ssl_cert: None,
         ssl_key: None,
+        ssl_negotiation: SslNegotiation::default(),
         channel_binding: ChannelBinding::Prefer,
         target_session_attrs: TargetSessionAttrs::Any,
         connect_timeout: Duration::from_secs(10),

@@ -4,7 +4,9 @@ use std::fmt::{self, Write};
 
 use super::names::Named;
 use super::settings::{DEFAULT_APPLICATION_NAME, DEFAULT_CONNECT_TIMEOUT};
-use super::{ChannelBinding, ConnectParams, Host, RootCert, SslMode, TargetSessionAttrs};
+use super::{
+    ChannelBinding, ConnectParams, Host, RootCert, SslMode, SslNegotiation, TargetSessionAttrs,
+};
 use crate::config::GoDuration;
 use crate::secret::Secret;
 
@@ -51,6 +53,9 @@ impl ConnectParams {
         let system_roots = self.ssl_root_cert == Some(RootCert::System);
         if self.ssl_mode != SslMode::default() || system_roots {
             pairs.push(("sslmode", self.ssl_mode.word().to_owned()));
+        }
+        if self.ssl_negotiation != SslNegotiation::default() {
+            pairs.push(("sslnegotiation", self.ssl_negotiation.word().to_owned()));
         }
         match &self.ssl_root_cert {
             Some(RootCert::System) => pairs.push(("sslrootcert", "system".to_owned())),

@@ -11,6 +11,7 @@ pub(crate) const KEYWORDS: &[&str] = &[
     "user",
     "password",
     "sslmode",
+    "sslnegotiation",
     "sslrootcert",
     "sslcert",
     "sslkey",

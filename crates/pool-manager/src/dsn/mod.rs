@@ -18,7 +18,9 @@ mod url;
 mod tests;
 
 pub use error::DsnError;
-pub use params::{ChannelBinding, ConnectParams, Host, RootCert, SslMode, TargetSessionAttrs};
+pub use params::{
+    ChannelBinding, ConnectParams, Host, RootCert, SslMode, SslNegotiation, TargetSessionAttrs,
+};
 pub use settings::{DEFAULT_APPLICATION_NAME, DEFAULT_CONNECT_TIMEOUT, DEFAULT_PORT};
 pub use text::Dsn;
 

@@ -1,6 +1,6 @@
 //! The words by which libpq calls the values of `sslmode` and its like. Knows nothing of DSNs.
 
-use super::{ChannelBinding, SslMode, TargetSessionAttrs};
+use super::{ChannelBinding, SslMode, SslNegotiation, TargetSessionAttrs};
 
 /// A setting whose value is one of a few words.
 pub(crate) trait Named: Copy + PartialEq + 'static {
@@ -33,6 +33,11 @@ impl Named for SslMode {
         ("verify-ca", Self::VerifyCa),
         ("verify-full", Self::VerifyFull),
     ];
+}
+
+impl Named for SslNegotiation {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("postgres", Self::Postgres), ("direct", Self::Direct)];
 }
 
 impl Named for ChannelBinding {
@@ -68,4 +73,4 @@ macro_rules! public_words {
     )*};
 }
 
-public_words!(SslMode, ChannelBinding, TargetSessionAttrs);
+public_words!(SslMode, SslNegotiation, ChannelBinding, TargetSessionAttrs);

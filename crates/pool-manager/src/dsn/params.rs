@@ -22,6 +22,8 @@ pub struct ConnectParams {
     pub database: String,
     /// When TLS is used and what is verified.
     pub ssl_mode: SslMode,
+    /// Whether TLS is asked for or begun with.
+    pub ssl_negotiation: SslNegotiation,
     /// Trusted roots: `None` means libpq's default file (`~/.postgresql/root.crt`).
     pub ssl_root_cert: Option<RootCert>,
     /// Client certificate chain, PEM.
@@ -83,6 +85,18 @@ pub enum SslMode {
     VerifyCa,
     /// TLS, certificate signed by a trusted root and issued for the host's name.
     VerifyFull,
+}
+
+/// libpq's `sslnegotiation`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum SslNegotiation {
+    /// The server is asked for TLS first.
+    #[default]
+    Postgres,
+    /// The connection begins with TLS, one round trip less; PostgreSQL 17 and newer.
+    Direct,
 }
 
 /// libpq's `sslrootcert`.

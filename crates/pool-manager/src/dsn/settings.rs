@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::names::Named;
-use super::{ConnectParams, DsnError, Host, RootCert, SslMode};
+use super::{ConnectParams, DsnError, Host, RootCert, SslMode, SslNegotiation};
 use crate::config::GoDuration;
 use crate::secret::Secret;
 
@@ -58,6 +58,7 @@ impl Settings {
             .ok_or_else(|| DsnError::value("user", "is missing: name the role to log in as"))?;
         let database = self.take("dbname").unwrap_or_else(|| user.clone());
         let (ssl_mode, ssl_root_cert) = self.tls_trust()?;
+        let ssl_negotiation = self.tls_negotiation(ssl_mode)?;
         let (ssl_cert, ssl_key) = self.client_certificate()?;
         Ok(ConnectParams {
             hosts,
@@ -65,6 +66,7 @@ impl Settings {
             password: self.take("password").map(Secret::new),
             database,
             ssl_mode,
+            ssl_negotiation,
             ssl_root_cert,
             ssl_cert,
             ssl_key,
@@ -114,6 +116,19 @@ impl Settings {
                 Ok((mode.unwrap_or_default(), root))
             }
         }
+    }
+
+    fn tls_negotiation(&mut self, mode: SslMode) -> Result<SslNegotiation, DsnError> {
+        let negotiation = self.named("sslnegotiation")?.unwrap_or_default();
+        let optional = matches!(mode, SslMode::Disable | SslMode::Allow | SslMode::Prefer);
+        if negotiation == SslNegotiation::Direct && optional {
+            return Err(DsnError::value(
+                "sslnegotiation",
+                "direct needs sslmode=require, verify-ca or verify-full: there is no way back to \
+                 a connection without TLS",
+            ));
+        }
+        Ok(negotiation)
     }
 
     fn client_certificate(&mut self) -> Result<(Option<PathBuf>, Option<PathBuf>), DsnError> {

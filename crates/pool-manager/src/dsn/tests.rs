@@ -157,6 +157,20 @@ fn certificates() {
 }
 
 #[test]
+fn direct_tls_has_no_way_back() {
+    let params = ok("host=h user=u sslmode=require sslnegotiation=direct");
+    assert_eq!(params.ssl_negotiation, SslNegotiation::Direct);
+    assert_eq!(
+        ok("host=h user=u sslnegotiation=postgres").ssl_negotiation,
+        SslNegotiation::Postgres
+    );
+    for mode in ["", "sslmode=prefer", "sslmode=disable"] {
+        let error = wrong(&format!("host=h user=u {mode} sslnegotiation=direct"));
+        assert!(error.starts_with("sslnegotiation: direct needs sslmode=require"), "{error}");
+    }
+}
+
+#[test]
 fn system_roots_need_the_name_checked() {
     let params = ok("host=h user=u sslrootcert=system");
     assert_eq!(params.ssl_root_cert, Some(RootCert::System));
@@ -327,6 +341,7 @@ prop_compose! {
             password: password.map(Secret::new),
             database,
             ssl_mode: if system { SslMode::VerifyFull } else { ssl_mode },
+            ssl_negotiation: if system { SslNegotiation::Direct } else { SslNegotiation::Postgres },
             ssl_root_cert: ssl_root_cert
                 .map(|file| if system { RootCert::System } else { RootCert::File(file.into()) }),
             ssl_cert,

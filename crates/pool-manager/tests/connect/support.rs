@@ -5,7 +5,9 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use pool_manager::Secret;
 use pool_manager::connect::{ConnectError, Connected, Connector};
-use pool_manager::dsn::{ChannelBinding, ConnectParams, Host, SslMode, TargetSessionAttrs};
+use pool_manager::dsn::{
+    ChannelBinding, ConnectParams, Host, SslMode, SslNegotiation, TargetSessionAttrs,
+};
 use postgres_protocol::message::frontend;
 use test_support::TestCluster;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -30,6 +32,7 @@ pub(crate) fn params_for(port: u16) -> ConnectParams {
         ssl_root_cert: None,
         ssl_cert: None,
         ssl_key: None,
+        ssl_negotiation: SslNegotiation::default(),
         channel_binding: ChannelBinding::Prefer,
         target_session_attrs: TargetSessionAttrs::Any,
         connect_timeout: Duration::from_secs(30),

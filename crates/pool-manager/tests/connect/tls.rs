@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use pool_manager::dsn::{ChannelBinding, ConnectParams, RootCert, SslMode};
+use pool_manager::dsn::{ChannelBinding, ConnectParams, RootCert, SslMode, SslNegotiation};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair};
 use test_support::{TestCa, TestCluster};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -313,5 +313,22 @@ async fn version_1_certificates_do_where_nothing_is_verified() {
     for mode in [SslMode::Prefer, SslMode::Require] {
         wanted.ssl_mode = mode;
         assert!(is_tls(wanted.clone()).await, "{mode:?}");
+    }
+}
+
+#[tokio::test]
+async fn tls_at_once_is_not_for_old_servers() {
+    let ca = TestCa::new("authority");
+    let files = ca.server(&["127.0.0.1"]);
+    let cluster = TestCluster::builder().tls(&files.cert, &files.key).start().await;
+    let mut wanted = verifying(&cluster, SslMode::VerifyCa, &ca.root_file());
+    wanted.ssl_negotiation = SslNegotiation::Direct;
+    let version =
+        value(&mut connect(params(&cluster)).await.unwrap(), "SHOW server_version_num").await;
+    if version.parse::<u32>().unwrap() >= 170_000 {
+        assert!(is_tls(wanted).await);
+    } else {
+        // It does not know what to make of a handshake.
+        refusal(wanted).await;
     }
 }

@@ -240,3 +240,33 @@ async fn sockets_of_the_file_system_need_no_tls() {
     assert_eq!(client.rows("SELECT 1").await, ["1"]);
     drop(setup);
 }
+
+/// A server behind the door, itself a door that is reached by TLS at once: two in a row, as an old
+/// PostgreSQL cannot do it.
+#[tokio::test]
+async fn a_server_can_be_reached_by_tls_at_once() {
+    let ca = TestCa::new("inner");
+    let files = ca.server(&["localhost"]);
+    let tls = json!({"mode": "require", "cert": files.cert, "key": files.key});
+    let inner = Setup::with(&json!({"proxy": {"tls": tls}, "backends": {"primary": {
+        "pool": {"max_held": "100%"}, "behavior": {"mode": "session"},
+    }}}))
+    .await;
+    let port = inner.server.proxy_address().rsplit(':').next().unwrap().to_owned();
+    let dsn = format!(
+        "postgres://{ROLE}:{PASSWORD}@localhost:{port}/primary?sslmode=verify-full&sslrootcert={}\
+         &sslnegotiation=direct&channel_binding=require",
+        ca.root_file().display()
+    );
+    let server = e2e::TestServer::start(&dsn, &json!({})).await;
+    let mut client = server.wire().await;
+    assert_eq!(client.rows("SELECT 1").await, ["1"]);
+    client.send(&message::query("SELECT pg_sleep(60)")).await.unwrap();
+    e2e::eventually("it sleeps", || async { inner.count("wait_event = 'PgSleep'").await == 1 })
+        .await;
+    // Cancel requests take the same way.
+    let mut canceller = WireClient::connect(server.proxy_address()).await.unwrap();
+    canceller.send(&message::cancel_request(&client.key)).await.unwrap();
+    let replies = client.until_ready().await.unwrap();
+    assert!(replies.iter().any(|reply| reply.error().is_some_and(|e| e.code() == "57014")));
+}

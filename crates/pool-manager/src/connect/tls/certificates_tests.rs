@@ -122,12 +122,12 @@ fn keys_are_read_in_every_usual_form() {
     let home = Home::new();
     let sec1 = include_str!("../../../tests/fixtures/version1.key");
     let path = home.write("sec1.key", sec1);
-    assert!(matches!(read_key(&path).unwrap(), PrivateKeyDer::Sec1(_)));
+    assert!(matches!(read_key("the key", &path).unwrap(), PrivateKeyDer::Sec1(_)));
     let path = home.write("pkcs8.key", &pem().1);
-    assert!(matches!(read_key(&path).unwrap(), PrivateKeyDer::Pkcs8(_)));
+    assert!(matches!(read_key("the key", &path).unwrap(), PrivateKeyDer::Pkcs8(_)));
     let path = home.write(
         "pkcs1.key",
         "-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n",
     );
-    assert!(matches!(read_key(&path).unwrap(), PrivateKeyDer::Pkcs1(_)));
+    assert!(matches!(read_key("the key", &path).unwrap(), PrivateKeyDer::Pkcs1(_)));
 }

@@ -25,7 +25,7 @@ use certificates::{client_identity, home_dir, trust_for};
 use verify::ServerVerifier;
 
 use super::error::ConnectCause;
-use crate::dsn::{ConnectParams, Host, SslMode};
+use crate::dsn::{ConnectParams, Host, SslMode, SslNegotiation};
 
 /// The protocol name that libpq 17 offers too, so that a certificate shared with another service
 /// cannot be used to answer in its name.
@@ -45,6 +45,8 @@ pub(super) struct TlsClient {
     connector: TlsConnector,
     /// Whether certificates must be issued for the host's name.
     checks_name: bool,
+    /// Whether the connection begins with TLS.
+    is_direct: bool,
 }
 
 impl TlsClient {
@@ -59,10 +61,12 @@ impl TlsClient {
         let trust = trust_for(params, home_dir().as_deref())?;
         let checks_name = trust.checks_name();
         let config = client_config(params, provider, trust)?;
-        Ok(Some(Self { connector: TlsConnector::from(Arc::new(config)), checks_name }))
+        let connector = TlsConnector::from(Arc::new(config));
+        let is_direct = params.ssl_negotiation == SslNegotiation::Direct;
+        Ok(Some(Self { connector, checks_name, is_direct }))
     }
 
-    /// Asks for TLS and, when the server agrees, does the handshake.
+    /// Asks for TLS and, when the server agrees, does the handshake; or does it at once.
     ///
     /// Exactly one byte is read before the handshake, so nothing that somebody on the wire slips in
     /// ahead of it can ever be taken for an answer within the session (CVE-2021-23222).
@@ -71,6 +75,9 @@ impl TlsClient {
         mut tcp: TcpStream,
         host: &Host,
     ) -> Result<Negotiated, ConnectCause> {
+        if self.is_direct {
+            return self.begin(tcp, host).await;
+        }
         let mut request = BytesMut::with_capacity(8);
         frontend::ssl_request(&mut request);
         tcp.write_all(&request).await.map_err(ConnectCause::from_io)?;
@@ -89,6 +96,21 @@ impl TlsClient {
                 "unexpected answer to the request for TLS; is this a PostgreSQL server?".to_owned(),
             )),
         }
+    }
+
+    /// The handshake at once. A server that does not name the protocol in it may be one of another
+    /// protocol altogether.
+    async fn begin(&self, tcp: TcpStream, host: &Host) -> Result<Negotiated, ConnectCause> {
+        let name = self.server_name(&tcp, host).map_err(ConnectCause::Tls)?;
+        let tls = self.connector.connect(name, tcp).await.map_err(ConnectCause::Tls)?;
+        if tls.get_ref().1.alpn_protocol() != Some(ALPN) {
+            return Err(ConnectCause::Protocol(
+                "the server does not speak PostgreSQL's protocol in a connection that begins with \
+                 TLS (sslnegotiation=direct); is it older than PostgreSQL 17?"
+                    .to_owned(),
+            ));
+        }
+        Ok(Negotiated::Tls(Box::new(tls)))
     }
 
     /// The name for SNI and verification. What cannot be a name in a certificate stands in the way
