@@ -114,8 +114,9 @@ final class Result implements IteratorAggregate, Countable
 
     /**
      * The first row as an object. Columns become constructor parameters of the same name, else public
-     * properties; `created_at` also fits `$createdAt`, and columns that fit nothing are left out. A
-     * value becomes a DateTimeImmutable or a backed enum where the type asks for one.
+     * properties; `created_at` also fits `$createdAt`, and columns that fit nothing are left out, but for
+     * stdClass, which takes all of them. A value becomes a DateTimeImmutable or a backed enum where the
+     * type asks for one.
      *
      * @template T of object
      * @param class-string<T> $class

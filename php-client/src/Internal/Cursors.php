@@ -32,7 +32,7 @@ final class Cursors
     public function open(array $request, ?ExecuteOptions $options, string $sql, array $args): array
     {
         $reply = $this->channel->statement('CursorOpen', $request, $options, $sql, $args);
-        $this->open[(string) $reply['cursor_id']] = $this->channel->generation();
+        $this->open[Reply::id($reply, 'cursor_id')] = $this->channel->generation();
 
         return $reply;
     }

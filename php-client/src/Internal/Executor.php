@@ -85,7 +85,7 @@ final class Executor
             $request = $options === null ? [] : $options->toRequest();
             $reply = $this->channel->call('TransactionBegin', $request + $this->target());
             $generation = $this->channel->generation();
-            $this->scope->openTransaction((string) $reply['tx_id'], $generation, $options->settings ?? []);
+            $this->scope->openTransaction(Reply::id($reply, 'tx_id'), $generation, $options->settings ?? []);
         }
     }
 
@@ -181,7 +181,7 @@ final class Executor
         }
         $request = $settings === [] ? [] : ['settings' => $settings];
         $reply = $this->channel->call('SessionBegin', $request + $this->target());
-        $this->scope->openSession((string) $reply['session_id'], $this->channel->generation(), $settings);
+        $this->scope->openSession(Reply::id($reply, 'session_id'), $this->channel->generation(), $settings);
     }
 
     /**
@@ -244,7 +244,11 @@ final class Executor
             throw $error;
         }
 
-        return array_map($this->batchResult(...), $reply['results'], array_column($statements, 0));
+        return array_map(
+            $this->batchResult(...),
+            Reply::results($reply, count($statements)),
+            array_column($statements, 0),
+        );
     }
 
     /**

@@ -13,6 +13,7 @@ use ReflectionParameter;
 use ReflectionProperty;
 use ReflectionType;
 use RrPgpool\Exception\InvalidArgument;
+use stdClass;
 
 /**
  * Makes objects of rows, see Result::fetchObject().
@@ -43,6 +44,9 @@ final class Hydrator
      */
     public function create(array $row): object
     {
+        if ($this->class->name === stdClass::class) {
+            return (object) $row;
+        }
         $columns = [];
         foreach ($row as $name => $value) {
             $columns[self::normalized((string) $name)] = $value;

@@ -81,6 +81,39 @@ final class ClientTest extends TestCase
         }
     }
 
+    /**
+     * A reply without what it is for must not be taken for one: a statement would run by itself.
+     *
+     * @dataProvider incomplete
+     */
+    public function testAnIncompleteReplyIsNone(callable $work, array $reply): void
+    {
+        $client = new Client((new FakeTransport())->autoReply(false)->willReply($reply));
+        try {
+            $work($client);
+            self::fail('no exception');
+        } catch (OutcomeUnknown $error) {
+            self::assertStringContainsString('reply', $error->getMessage());
+        }
+        self::assertFalse($client->inTransaction());
+    }
+
+    /** @return array<string, array{callable, array<string, mixed>}> */
+    public static function incomplete(): array
+    {
+        $work = static fn () => self::fail('it must not run');
+        $batch = static fn (Client $client) => $client->batch()->add('SELECT 1')->add('SELECT 2')->run();
+
+        return [
+            'tx_id' => [static fn (Client $client) => $client->transaction($work), ['rows' => []]],
+            'empty tx_id' => [static fn (Client $client) => $client->begin(), ['tx_id' => '']],
+            'session_id' => [static fn (Client $client) => $client->session($work), ['session_id' => null]],
+            'cursor_id' => [static fn (Client $client) => [...$client->stream('SELECT 1')], ['cursor_id' => 7]],
+            'results' => [$batch, ['results' => 'none']],
+            'fewer results' => [$batch, ['results' => [['rows_affected' => 0]]]],
+        ];
+    }
+
     public function testABatchThatIsTooLong(): void
     {
         $transport = new FakeTransport();

@@ -16,6 +16,13 @@ use stdClass;
 
 final class ResultTest extends TestCase
 {
+    public function testAPlainObjectHasAllColumns(): void
+    {
+        $client = new Client((new FakeTransport())->willReturnRows(['id', 'full_name'], [['1', 'Ada']]));
+        $object = $client->execute('SELECT')->fetchObject(stdClass::class);
+        self::assertEquals((object) ['id' => '1', 'full_name' => 'Ada'], $object);
+    }
+
     public function testKeysOfAnyType(): void
     {
         $pairs = static fn (mixed ...$keys): array => (new Result([

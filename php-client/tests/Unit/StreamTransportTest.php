@@ -154,7 +154,7 @@ final class StreamTransportTest extends TestCase
             'more than a reply' => ['bytes after the reply', static function ($stream, FakeCall $call): void {
                 fwrite($stream, $call->answer() . 'x');
             }],
-            'end instead of a reply' => ['went away', static function ($stream): void {
+            'end instead of a reply' => ['is that address rpc.listen', static function ($stream): void {
                 fclose($stream);
             }],
             'end inside the header' => ['went away', static function ($stream, FakeCall $call): void {
