@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 CARGO ?= cargo
-PHP_SOURCES := examples scripts tests/php tests/roadrunner php-client/src php-client/tests
+PHP_SOURCES := examples scripts tests/php tests/drivers/php tests/roadrunner php-client/src php-client/tests
 
 .PHONY: help
 help: ## List the targets
@@ -22,6 +22,7 @@ test: ## Install what tests need and run everything: lints, Rust, PHP, client an
 	@$(MAKE) --no-print-directory test-rust
 	@$(MAKE) --no-print-directory test-php
 	@$(MAKE) --no-print-directory test-clients
+	@$(MAKE) --no-print-directory test-drivers
 	@$(MAKE) --no-print-directory test-roadrunner
 
 .PHONY: test-rust
@@ -35,6 +36,18 @@ test-php: ## Run the PHP tests only, over TCP and over a Unix socket
 .PHONY: test-clients
 test-clients: ## Run the tests with psql, pgbench, pg_dump and psycopg only, in each mode of the proxy
 	sh scripts/test-clients.sh
+
+.PHONY: test-drivers
+test-drivers: ## Run the list of behaviours with one driver of each language, as far as its tools are there
+	sh scripts/test-matrix.sh one
+
+.PHONY: test-matrix
+test-matrix: ## Run it with all drivers, and write the table into docs/compatibility.md
+	WRITE=1 sh scripts/test-matrix.sh all
+
+.PHONY: test-versions
+test-versions: ## Run the Rust core and the drivers with PostgreSQL 14 to 18 (or VERSIONS), and write the table
+	sh scripts/test-versions.sh
 
 .PHONY: test-roadrunner
 test-roadrunner: ## Run the tests under RoadRunner only; they need Go 1.26.4 or newer

@@ -114,6 +114,6 @@ driver_run() {
         go) $_limit "$_cache/$_name" "$@" ;;
         java) $_limit java -cp "$_cache/classes:$_cache/lib/*" Jdbc "$@" ;;
         rust) $_limit "$_cache/debug/$_name" "$@" ;;
-        php) $_limit php "$_source/$_name.php" "$@" ;;
+        php) $_limit php "$_source/run.php" "$_name" "$@" ;;
     esac
 }
