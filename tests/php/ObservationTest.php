@@ -40,7 +40,7 @@ final class ObservationTest extends PgpoolTestCase
         $all = ['database' => '*'];
         $stats = $this->succeed($this->client->call('pgpool.PoolStats', $all))['stats'];
         $health = $this->client->call('pgpool.HealthCheck', $all)['health'];
-        $names = ['primary', 'other', 'frameworks', 'by_transaction', 'by_session'];
+        $names = ['primary', 'other', 'frameworks', 'by_transaction', 'by_auto', 'by_session'];
         self::assertEqualsCanonicalizing($names, array_keys($stats));
         self::assertEqualsCanonicalizing($names, array_keys($health));
         self::assertTrue($health['primary']);
