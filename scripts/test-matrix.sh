@@ -7,6 +7,7 @@
 #   BEHAVIOURS         names of tests/drivers/README.md (default: all)
 #   DIRECT=1           PostgreSQL itself in place of the door
 #   RR_PGPOOL_BINARY   is tested instead of a new build
+#   TLS=0              no TLS, as without openssl: the behaviour tls is then left out
 #   RESULTS            a file for what was found: driver, version, mode, ok, not ok, skipped, which
 #   WRITE=1            puts the table into docs/compatibility.md
 set -eu
@@ -59,8 +60,33 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
+# make_certificates DIR: DIR/ca.crt has signed DIR/server.crt, which is for this machine.
+make_certificates() {
+    (
+        cd "$1"
+        printf 'subjectAltName=IP:127.0.0.1,DNS:localhost\n' >names
+        openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj '/CN=An authority' -keyout ca.key -out ca.crt
+        openssl req -newkey rsa:2048 -nodes -subj '/CN=127.0.0.1' -keyout server.key -out request
+        openssl x509 -req -days 2 -in request -CA ca.crt -CAkey ca.key -CAcreateserial \
+            -extfile names -out server.crt
+        chmod 600 server.key
+        [ "$(id -u)" -ne 0 ] || chown "$(pg_account)" server.key
+    ) >"$1/openssl.log" 2>&1 || { cat "$1/openssl.log" >&2; return 1; }
+}
+
+tls=""
+if [ "${TLS:-1}" != 0 ] && command -v openssl >/dev/null 2>&1; then
+    make_certificates "$dir"
+    tls=yes
+    export PGPOOL_TLS_CA="$dir/ca.crt"
+fi
 pg_init "$dir"
-pg_start "$dir" -c fsync=off -c synchronous_commit=off -c timezone=UTC
+pg_options="-c fsync=off -c synchronous_commit=off -c timezone=UTC"
+if [ -n "${DIRECT:-}" ] && [ -n "$tls" ]; then
+    pg_options="$pg_options -c ssl=on -c ssl_cert_file=$dir/server.crt -c ssl_key_file=$dir/server.key"
+fi
+# shellcheck disable=SC2086
+pg_start "$dir" $pg_options
 
 # connections MODE: so few that clients really share them; in session mode a client has its own.
 connections() { case "$1" in session) echo 8 ;; *) echo 3 ;; esac; }
@@ -75,6 +101,7 @@ pgpool:
     listen: unix://$dir/pgpool.sock
   proxy:
     address: tcp://127.0.0.1:$PGPORT
+${tls:+    tls: {cert: $dir/server.crt, key: $dir/server.key\}}
   shutdown:
     grace: 100ms
   backends:
