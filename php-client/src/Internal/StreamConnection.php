@@ -68,8 +68,19 @@ final class StreamConnection
         }
         $read = [$this->stream];
         $none = null;
+        $readable = @stream_select($read, $none, $none, 0);
 
-        return @stream_select($read, $none, $none, 0) === 0;
+        return $readable === false ? $this->isQuiet() : $readable === 0;
+    }
+
+    /** The same for a descriptor beyond 1023, which select(2) does not take. */
+    private function isQuiet(): bool
+    {
+        stream_set_blocking($this->stream, false);
+        $byte = @stream_socket_recvfrom($this->stream, 1, STREAM_PEEK);
+        stream_set_blocking($this->stream, true);
+
+        return $byte === false;
     }
 
     /**

@@ -190,26 +190,39 @@ final class StreamTransportTest extends TestCase
         self::assertSame([1, 2], $this->place($transport), 'a transaction would have survived it');
     }
 
-    public function testAServerThatWentAwayMeanwhileIsNoticedBeforeAnythingIsSent(): void
+    /**
+     * select(2) takes no descriptor beyond 1023, and a process may have as many.
+     *
+     * @testWith [0]
+     *           [1100]
+     */
+    public function testAServerThatWentAwayMeanwhileIsNoticedBeforeAnythingIsSent(int $count): void
     {
         $closed = sys_get_temp_dir() . '/pgpool-closed-' . bin2hex(random_bytes(6));
         $transport = $this->transport(static function ($stream, FakeCall $call) use ($closed): void {
             fwrite($stream, $call->answer());
-            if ($call->number === 1) {
+            if ($call->number === 3) {
                 fclose($stream);
                 touch($closed);
             }
         });
+        // The server has been forked, and this process has no socket yet.
+        $files = $this->openFiles($count);
 
         self::assertSame([1, 1], $this->place($transport));
+        // Within a millisecond of a reply the transport does not look.
+        usleep(2000);
+        self::assertSame([1, 2], $this->place($transport));
+        usleep(2000);
+        self::assertSame([1, 3], $this->place($transport));
         for ($deadline = microtime(true) + 20; !file_exists($closed); usleep(1000), clearstatcache()) {
             self::assertLessThan($deadline, microtime(true), 'the server has not closed it');
         }
         unlink($closed);
-        // Within a millisecond of a reply the transport does not look.
         usleep(2000);
-        self::assertSame([2, 2], $this->place($transport));
+        self::assertSame([2, 4], $this->place($transport));
         self::assertSame(2, $transport->generation());
+        array_map(fclose(...), $files);
     }
 
     public function testCloseAndConnectAgain(): void
@@ -336,6 +349,22 @@ final class StreamTransportTest extends TestCase
         }
         $this->expectException(InvalidArgument::class);
         new StreamTransport('127.0.0.1:6002');
+    }
+
+    /** @return list<resource> */
+    private function openFiles(int $count): array
+    {
+        $files = [];
+        while (count($files) < $count) {
+            $file = @fopen('/dev/null', 'r');
+            if ($file === false) {
+                unset($files);
+                self::markTestSkipped("this process may not have {$count} files open");
+            }
+            $files[] = $file;
+        }
+
+        return $files;
     }
 
     private function transport(Closure $handler): StreamTransport
