@@ -1,5 +1,6 @@
 //! One database behind the door: its pool, how clients share it, and what they have in common.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,6 +12,7 @@ use pool_manager::{DatabasePool, Error, Parameters, Settings};
 
 use crate::auth::Users;
 use crate::interner::Interner;
+use crate::limit::{ClientLimit, Seat};
 use crate::statement::{Statement, Statements};
 
 /// Combinations of startup settings whose reported parameters are remembered.
@@ -54,7 +56,25 @@ pub struct Database {
     pub cache_unnamed: bool,
     /// The database's own name at the server, by which clients may ask for it, too.
     pub server_name: String,
+    /// Most clients of it at the same time.
+    limit: Arc<ClientLimit>,
+    /// For users who log in at the server by a name of their own.
+    own: BTreeMap<String, Arc<Database>>,
     shared: Shared,
+}
+
+/// How a database is offered to clients.
+pub struct DatabaseOptions {
+    /// How clients share its connections.
+    pub mode: Mode,
+    /// Who may connect.
+    pub users: Users,
+    /// Whether unnamed statements that come again are kept prepared.
+    pub cache_unnamed: bool,
+    /// The database's own name at the server.
+    pub server_name: String,
+    /// Most clients of it at the same time.
+    pub max_clients: Option<usize>,
 }
 
 /// What clients of a database have in common.
@@ -70,14 +90,42 @@ struct Shared {
 
 impl Database {
     /// A database that clients reach by the pool's name, or by `server_name`.
-    pub fn new(
-        pool: DatabasePool,
-        mode: Mode,
-        users: Users,
-        server_name: String,
-        cache_unnamed: bool,
-    ) -> Self {
-        Self { pool, mode, users, cache_unnamed, server_name, shared: Shared::default() }
+    pub fn new(pool: DatabasePool, options: DatabaseOptions) -> Self {
+        let DatabaseOptions { mode, users, cache_unnamed, server_name, max_clients } = options;
+        let (limit, own) = (ClientLimit::new(max_clients), BTreeMap::new());
+        Self {
+            pool,
+            mode,
+            users,
+            cache_unnamed,
+            server_name,
+            limit,
+            own,
+            shared: Shared::default(),
+        }
+    }
+
+    /// Gives a user a pool of its own, whose connections are logged in as another role. Who it is,
+    /// and how many there may be, is still decided here.
+    pub fn add_own_pool(&mut self, user: String, pool: DatabasePool) {
+        let options = DatabaseOptions {
+            mode: self.mode,
+            users: self.users.clone(),
+            cache_unnamed: self.cache_unnamed,
+            server_name: self.server_name.clone(),
+            max_clients: None,
+        };
+        self.own.insert(user, Arc::new(Self::new(pool, options)));
+    }
+
+    /// What a user works with, who has proved who it is.
+    pub(crate) fn of_user<'a>(self: &'a Arc<Self>, user: &str) -> &'a Arc<Self> {
+        self.own.get(user).unwrap_or(self)
+    }
+
+    /// Counts a client in; `None` when there are as many as there may be.
+    pub(crate) fn enter(&self) -> Option<Seat> {
+        self.limit.enter()
     }
 
     /// What reported parameters a client with these startup settings finds: asked of a server

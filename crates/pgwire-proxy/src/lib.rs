@@ -8,6 +8,7 @@
 mod auth;
 mod database;
 mod interner;
+mod limit;
 mod login;
 mod message;
 mod proxy;
@@ -17,8 +18,8 @@ mod statement;
 mod stream;
 mod tls;
 
-pub use auth::{AuthMode, BadCredential, Credential, Users};
-pub use database::{Database, Mode};
+pub use auth::{AuthMode, BadCredential, Credential, User, UserLookup, Users};
+pub use database::{Database, DatabaseOptions, Mode};
 pub use proxy::{Proxy, ProxyOptions};
 pub use stream::ClientStream;
 pub use tls::{TlsFiles, TlsMode, TlsServer};

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::database::Database;
+use crate::limit::{ClientLimit, Seat};
 use crate::login::Welcomes;
 use crate::session;
 use crate::signals::Registry;
@@ -27,6 +27,10 @@ pub struct ProxyOptions {
     pub idle_transaction_timeout: Option<Duration>,
     /// Longest run time of a statement.
     pub query_timeout: Option<Duration>,
+    /// A transaction that is open this long is rolled back, and its client disconnected.
+    pub transaction_timeout: Option<Duration>,
+    /// A client that waits this long for a server connection is told so.
+    pub wait_notice: Option<Duration>,
     /// TLS with clients that connect by TCP.
     pub tls: Option<TlsServer>,
 }
@@ -37,7 +41,7 @@ pub struct Proxy {
     pub(crate) options: ProxyOptions,
     pub(crate) registry: Arc<Registry>,
     pub(crate) welcomes: Welcomes,
-    clients: AtomicUsize,
+    clients: Arc<ClientLimit>,
 }
 
 impl Proxy {
@@ -45,12 +49,13 @@ impl Proxy {
     #[must_use]
     pub fn new(databases: Vec<Database>, options: ProxyOptions) -> Arc<Self> {
         let named = |database: Database| (database.pool.name().to_owned(), Arc::new(database));
+        let clients = ClientLimit::new(Some(options.max_clients));
         Arc::new(Self {
             databases: databases.into_iter().map(named).collect(),
             options,
             registry: Arc::default(),
             welcomes: Welcomes::default(),
-            clients: AtomicUsize::new(0),
+            clients,
         })
     }
 
@@ -66,7 +71,7 @@ impl Proxy {
 
     /// Clients that are connected and have said who they are.
     pub fn clients(&self) -> usize {
-        self.clients.load(Ordering::Relaxed)
+        self.clients.inside()
     }
 
     /// Tells every client that the server is shutting down, and disconnects it.
@@ -95,18 +100,7 @@ impl Proxy {
     }
 
     /// Counts a client in; `None` when there are as many as there may be.
-    pub(crate) fn enter(self: &Arc<Self>) -> Option<Place> {
-        let before = self.clients.fetch_add(1, Ordering::Relaxed);
-        let place = Place(Arc::clone(self));
-        (before < self.options.max_clients).then_some(place)
-    }
-}
-
-/// A client's place among `max_clients`; given back when dropped.
-pub(crate) struct Place(Arc<Proxy>);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.clients.fetch_sub(1, Ordering::Relaxed);
+    pub(crate) fn enter(&self) -> Option<Seat> {
+        self.clients.enter()
     }
 }

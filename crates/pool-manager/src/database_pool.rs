@@ -8,7 +8,7 @@ use crate::config::BackendConfig;
 use crate::connect::Connector;
 use crate::connection::{CommandTag, Discard, ResultSink, Settings};
 use crate::error::Error;
-use crate::pool::{Checkout, Pool, PoolOptions, PoolStats};
+use crate::pool::{Checkout, Pool, PoolOptions, PoolStats, StoredPassword};
 use crate::rows::{QueryRow, QueryRows, RowCollector};
 use crate::server_error::SqlState;
 use crate::statement::Statement;
@@ -162,6 +162,20 @@ impl DatabasePool {
     /// The server's version, as it reports it (`server_version`).
     pub async fn server_version(&self) -> Result<String, Error> {
         self.pool.server_version().await
+    }
+
+    /// What `query` says of a user, asked on the housekeeping connection with pg_catalog as its
+    /// search_path. `$1` is the user's name; the second column is the stored password, NULL for
+    /// nobody who can log in, and a third one, a `timestamptz`, until when that is valid.
+    ///
+    /// # Errors
+    /// The server cannot be reached, or refuses the query; the log says why.
+    pub async fn stored_password(
+        &self,
+        query: &str,
+        user: &str,
+    ) -> Result<Option<StoredPassword>, Error> {
+        self.pool.stored_password(query, user).await
     }
 
     /// Current figures.

@@ -37,7 +37,7 @@ pub use database_pool::{DEFAULT_MAX_MESSAGE, DEFAULT_SLOW_THRESHOLD, DatabasePoo
 pub use engine::{LinkError, Parameters, TransactionStatus};
 pub use error::Error;
 pub use held::{CursorId, HeldConnections, HeldKind, HeldLimits, Owner};
-pub use pool::{Checkout, PoolStats};
+pub use pool::{Checkout, PoolStats, StoredPassword};
 pub use registry::{PRIMARY, PoolRegistry};
 pub use relayed::InFlight;
 pub use rows::{QueryRow, QueryRows};

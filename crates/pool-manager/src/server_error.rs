@@ -9,6 +9,8 @@ use std::fmt;
 pub struct SqlState([u8; 5]);
 
 impl SqlState {
+    /// successful_completion
+    pub const SUCCESSFUL_COMPLETION: Self = Self(*b"00000");
     /// `08006` connection_failure: the statement was not executed, its connection is gone.
     pub const CONNECTION_FAILURE: Self = Self(*b"08006");
     /// `08001` the server could not be reached at all.

@@ -2,6 +2,7 @@
 //!
 //! The binary is a thin shell around [`cli`]; tests run [`serve::Server`] in their own process.
 
+mod assemble;
 pub mod cli;
 pub mod config;
 pub mod listen;

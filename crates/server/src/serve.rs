@@ -10,14 +10,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pgwire_proxy::{BadCredential, ClientStream, Database, Mode, Proxy, ProxyOptions, Users};
-use pool_manager::{DatabasePool, Error, HeldLimits, PoolLimits, PoolRegistry};
+use pgwire_proxy::{BadCredential, ClientStream, Proxy};
+use pool_manager::{Error, PoolRegistry};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::config::{ByteSize, Config, PoolMode, SettingError};
+use crate::assemble;
+use crate::config::{Config, SettingError};
 use crate::listen::{Accepted, BoundListener, ListenError};
-use crate::rpc::{self, Service, ServiceOptions};
+use crate::rpc::{self, Service};
 
 /// How long rolling back may take after the grace, and then closing the pools.
 const CLOSE_LIMIT: Duration = Duration::from_millis(500);
@@ -63,13 +64,14 @@ pub struct Server {
 impl Server {
     /// Builds the pools and listens. With `enabled: false` there are neither.
     pub async fn start(config: &Config) -> Result<Self, ServeError> {
-        let pools = if config.enabled { pools(config)? } else { Vec::new() };
+        let pools = if config.enabled { assemble::pools(config)? } else { Vec::new() };
         let proxy_address = config.proxy.address.get().filter(|_| config.enabled);
         let proxy = match proxy_address {
-            Some(_) => Some(proxy(config, &pools)?),
+            Some(_) => Some(assemble::proxy(config, &pools)?),
             None => None,
         };
-        let service = Arc::new(Service::new(PoolRegistry::new(pools), service_options(config)));
+        let registry = PoolRegistry::new(pools.into_iter().map(|own| own.pool));
+        let service = Arc::new(Service::new(registry, assemble::service_options(config)));
         let rpc_listener = if config.enabled {
             let (address, mode) = (&config.rpc.listen, config.rpc.file_mode.bits());
             Some(BoundListener::bind("pgpool.rpc.listen", address, mode).await?)
@@ -248,68 +250,6 @@ fn announce(config: &Config, server: &Server) {
     }
     for inactive in config.inactive() {
         tracing::warn!(key = %inactive.key, "accepted, not active yet");
-    }
-}
-
-fn pools(config: &Config) -> Result<Vec<DatabasePool>, Error> {
-    let limits = PoolLimits {
-        max_message: bytes(config.rpc.max_frame_size),
-        slow_threshold: config.logging.slow_query.threshold.get(),
-    };
-    config
-        .primaries()
-        .map(|(name, backend)| DatabasePool::with_limits(name, backend, limits))
-        .collect()
-}
-
-/// The PostgreSQL door to these pools.
-fn proxy(config: &Config, pools: &[DatabasePool]) -> Result<Arc<Proxy>, ServeError> {
-    let within = |error: SettingError| ServeError::Proxy(error.within("pgpool.proxy"));
-    let mut databases = Vec::new();
-    for ((_, backend), pool) in config.primaries().zip(pools) {
-        let keys = config.proxy.keys_for(backend).map_err(within)?;
-        let users = Users::new(keys.mode.into(), keys.users)?;
-        let mode = match backend.behavior.mode {
-            PoolMode::Session => Mode::Session,
-            PoolMode::Statement => Mode::Statement,
-            PoolMode::Transaction => Mode::Transaction,
-            PoolMode::Auto => Mode::Auto,
-        };
-        let server_name = backend.connect_params().map_err(within)?.database;
-        let behavior = &backend.behavior;
-        let cache_unnamed = behavior.cache_unnamed && behavior.statement_cache_size > 0;
-        databases.push(Database::new(pool.clone(), mode, users, server_name, cache_unnamed));
-    }
-    let options = ProxyOptions {
-        max_clients: config.proxy.max_clients as usize,
-        login_timeout: config.proxy.login_timeout.get(),
-        client_timeout: config.proxy.client_timeout.limit(),
-        idle_transaction_timeout: config.proxy.idle_transaction_timeout.limit(),
-        query_timeout: config.proxy.query_timeout.limit(),
-        tls: config.proxy.tls.server().map_err(within)?,
-    };
-    Ok(Proxy::new(databases, options))
-}
-
-/// A configured size; checked against a limit far below a 32-bit machine's.
-fn bytes(size: ByteSize) -> usize {
-    usize::try_from(size.bytes()).unwrap_or(usize::MAX)
-}
-
-fn service_options(config: &Config) -> ServiceOptions {
-    let slow = &config.logging.slow_query;
-    ServiceOptions {
-        max_frame_size: bytes(config.rpc.max_frame_size),
-        max_in_flight: config.rpc.max_in_flight as usize,
-        held: HeldLimits {
-            idle_timeout: config.transactions.idle_timeout.limit(),
-            max_lifetime: config.transactions.max_lifetime.limit(),
-        },
-        slow_query: slow.enabled.then(|| slow.threshold.get()),
-        log_queries: config.logging.log_queries,
-        log_params: config.logging.log_params,
-        expose_stats: config.monitoring.expose_rpc,
-        forward: config.rpc.forward.get().cloned(),
     }
 }
 

@@ -68,6 +68,7 @@ impl Exchange {
     pub(super) fn new(
         mode: AuthMode,
         user: &str,
+        is_known: bool,
         known: Option<&Credential>,
         pretence: &Pretence,
         binding: Option<Arc<[u8]>>,
@@ -75,7 +76,7 @@ impl Exchange {
         let form = known.map(Credential::form);
         let state = match (mode, form) {
             (AuthMode::None, _) => State::Trusted(true),
-            (AuthMode::Trust | AuthMode::Cert, form) => State::Trusted(form.is_some()),
+            (AuthMode::Trust | AuthMode::Cert, _) => State::Trusted(is_known),
             (AuthMode::Password, form) => State::Cleartext(match form {
                 // Anybody's stored hash is by their own name.
                 Some(Form::Md5(hash)) => Some(Form::Md5(format!("{hash}{user}"))),

@@ -6,13 +6,15 @@
 
 mod credential;
 mod exchange;
+mod lookup;
 mod scram;
-
-use std::collections::HashMap;
-use std::sync::Arc;
+mod users;
 
 pub use credential::{BadCredential, Credential};
 pub(crate) use exchange::{Exchange, MAX_ANSWER, Step};
+pub use lookup::UserLookup;
+pub(crate) use users::Claim;
+pub use users::{User, Users};
 
 /// How clients prove who they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,14 +41,6 @@ impl AuthMode {
     }
 }
 
-/// The users of one database, and how they prove it.
-#[derive(Debug, Clone)]
-pub struct Users {
-    mode: AuthMode,
-    known: HashMap<String, Credential>,
-    pretence: Pretence,
-}
-
 /// What unknown users are compared with.
 #[derive(Debug, Clone)]
 struct Pretence {
@@ -59,39 +53,6 @@ struct Pretence {
 impl Pretence {
     fn verifier(&self, user: &str) -> credential::Verifier {
         scram::pretended_verifier(user, &self.key)
-    }
-}
-
-impl Users {
-    /// Users by name; passwords in clear text are turned into what `mode` needs, which takes a few
-    /// milliseconds each.
-    ///
-    /// # Errors
-    /// A stored form of a password that cannot be used in this mode, with the user's name.
-    pub fn new(
-        mode: AuthMode,
-        users: impl IntoIterator<Item = (String, Credential)>,
-    ) -> Result<Self, BadCredential> {
-        let prepare = |(name, credential): (String, Credential)| {
-            let prepared = credential.prepared_for(mode, &name)?;
-            Ok((name, prepared))
-        };
-        let known = users.into_iter().map(prepare).collect::<Result<HashMap<_, _>, _>>()?;
-        let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &rand::random::<[u8; 32]>());
-        let slow = known.values().any(|known| matches!(known.form(), credential::Form::Scram(_)));
-        Ok(Self { mode, known, pretence: Pretence { key, slow } })
-    }
-
-    /// How users prove who they are.
-    #[must_use]
-    pub fn mode(&self) -> AuthMode {
-        self.mode
-    }
-
-    /// Begins to find out whether a client is the user that it says it is. `binding` is what a
-    /// proof can be bound to.
-    pub(crate) fn begin(&self, user: &str, binding: Option<Arc<[u8]>>) -> Exchange {
-        Exchange::new(self.mode, user, self.known.get(user), &self.pretence, binding)
     }
 }
 

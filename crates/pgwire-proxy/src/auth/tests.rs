@@ -1,5 +1,6 @@
 //! Every way of proving who one is, with right and wrong answers.
 
+use futures_util::FutureExt;
 use pool_manager::Secret;
 use postgres_protocol::authentication::md5_hash;
 use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
@@ -11,12 +12,17 @@ const MODES: [AuthMode; 3] = [AuthMode::Password, AuthMode::Md5, AuthMode::Scram
 
 fn users(mode: AuthMode, stored: &str) -> Users {
     let credential = Credential::stored("app", &Secret::new(stored)).unwrap();
-    Users::new(mode, [("app".to_owned(), credential)]).unwrap()
+    Users::new(mode, [User::new("app".to_owned(), Some(credential))], None).unwrap()
+}
+
+fn begin(users: &Users, user: &str) -> Exchange {
+    // Nothing is looked up, so that nothing is waited for.
+    users.claim(user, None).now_or_never().unwrap().unwrap().exchange
 }
 
 /// Answers as libpq would, and tells whether the client was let in.
 fn logs_in(users: &Users, user: &str, given: &str) -> bool {
-    let mut exchange = users.begin(user, None);
+    let mut exchange = begin(users, user);
     let mut scram = ScramSha256::new(given.as_bytes(), ChannelBinding::unsupported());
     let mut step = exchange.start();
     loop {
@@ -71,7 +77,8 @@ fn the_right_password_gets_in_by_every_mode_and_stored_form() {
 fn an_empty_password_is_nobodys() {
     for mode in MODES {
         let credential = Credential::plain(Secret::new(""));
-        let users = Users::new(mode, [("app".to_owned(), credential)]).unwrap();
+        let users =
+            Users::new(mode, [User::new("app".to_owned(), Some(credential))], None).unwrap();
         if mode == AuthMode::Password {
             assert!(!logs_in(&users, "app", ""));
         }
@@ -89,7 +96,7 @@ fn trust_asks_for_a_known_name_and_none_for_nothing() {
 fn unknown_users_are_asked_the_same_questions() {
     for mode in MODES {
         let users = users(mode, "secret");
-        let kind = |user| match users.begin(user, None).start() {
+        let kind = |user| match begin(&users, user).start() {
             Step::Ask(code, data) => (code, data.len()),
             other => panic!("{other:?}"),
         };
@@ -97,7 +104,7 @@ fn unknown_users_are_asked_the_same_questions() {
     }
     let verifier = password::scram_sha_256(b"secret");
     let users = users(AuthMode::Password, &verifier);
-    assert!(users.begin("app", None).is_slow() && users.begin("other", None).is_slow());
+    assert!(begin(&users, "app").is_slow() && begin(&users, "other").is_slow());
 }
 
 #[test]
@@ -111,7 +118,7 @@ fn malformed_answers_are_told_from_wrong_ones() {
         ),
     ] {
         for answer in answers {
-            let step = users(mode, "secret").begin("app", None).answer(answer);
+            let step = begin(&users(mode, "secret"), "app").answer(answer);
             assert!(matches!(step, Step::Malformed(_)), "{mode:?} {answer:?}: {step:?}");
         }
     }

@@ -16,11 +16,12 @@ use std::time::Duration;
 use bytes::BytesMut;
 use pool_manager::{Error, ServerError, Settings, SqlState, TransactionStatus};
 
-use crate::auth::{AuthMode, Exchange, Step, Users};
-use crate::database::Mode;
+use crate::auth::{AuthMode, Claim, Exchange, Step};
+use crate::database::{Database, Mode};
+use crate::limit::Seat;
 use crate::message::backend;
 use crate::message::startup::{self, Opening, Startup, StartupError};
-use crate::proxy::{Place, Proxy};
+use crate::proxy::Proxy;
 use crate::signals::Registration;
 use crate::stream::ClientStream;
 use crate::tls::TlsMode;
@@ -45,7 +46,8 @@ pub(crate) struct Client {
     pub(crate) input: BytesMut,
     pub(crate) welcome: Arc<Welcome>,
     pub(crate) registration: Registration,
-    pub(crate) place: Place,
+    /// Its places at the door, of the database and of its user.
+    pub(crate) seats: Vec<Seat>,
 }
 
 /// Why a client is not let in.
@@ -97,14 +99,14 @@ pub(crate) async fn login(proxy: &Arc<Proxy>, stream: ClientStream) -> Login {
 struct Guest {
     welcome: Arc<Welcome>,
     registration: Registration,
-    place: Place,
+    seats: Vec<Seat>,
 }
 
 impl Guest {
     fn seated(self, wire: Wire) -> Login {
-        let Self { welcome, registration, place } = self;
+        let Self { welcome, registration, seats } = self;
         let (Some(stream), input) = wire.into_parts() else { return Login::Over };
-        Login::Accepted(Box::new(Client { stream, input, welcome, registration, place }))
+        Login::Accepted(Box::new(Client { stream, input, welcome, registration, seats }))
     }
 }
 
@@ -117,11 +119,11 @@ enum Arrival {
 }
 
 async fn admit(proxy: &Arc<Proxy>, wire: &mut Wire) -> Result<Option<Guest>, Refusal> {
-    let (welcome, place) = match open(proxy, wire).await? {
+    let (welcome, seats) = match open(proxy, wire).await? {
         Some(Arrival::Known(welcome)) => {
-            let place = enter(proxy)?;
-            prove(proxy, wire, &welcome.database.users, &welcome.user).await?;
-            (welcome, place)
+            let mut seats = vec![enter(proxy)?];
+            prove(proxy, wire, &welcome.asked, &welcome.user, &mut seats).await?;
+            (welcome, seats)
         }
         Some(Arrival::New(startup, packet)) => {
             Box::pin(introduce(proxy, wire, &startup, packet)).await?
@@ -135,7 +137,7 @@ async fn admit(proxy: &Arc<Proxy>, wire: &mut Wire) -> Result<Option<Guest>, Ref
         backend::ready(out, TransactionStatus::Idle);
     });
     wire.send().await?;
-    Ok(Some(Guest { welcome, registration, place }))
+    Ok(Some(Guest { welcome, registration, seats }))
 }
 
 /// Finds out what a new startup packet leads to.
@@ -144,32 +146,33 @@ async fn introduce(
     wire: &mut Wire,
     startup: &Startup,
     packet: Box<[u8]>,
-) -> Result<(Arc<Welcome>, Place), Refusal> {
+) -> Result<(Arc<Welcome>, Vec<Seat>), Refusal> {
     let user = startup.get("user").filter(|user| !user.is_empty()).ok_or_else(|| {
         let code = SqlState::INVALID_AUTHORIZATION;
         Refusal::new(code, "no PostgreSQL user name specified in startup packet")
     })?;
     let negotiated = negotiate(startup, wire);
     refuse_replication(startup)?;
-    let place = enter(proxy)?;
+    let mut seats = vec![enter(proxy)?];
     let name = startup.get("database").filter(|name| !name.is_empty()).unwrap_or(user);
     let (user, name) = (cut(user), cut(name));
     let database = proxy.database(name);
     let asked = database.or_else(|| proxy.any_database()).ok_or(Refusal::Silent)?;
-    prove(proxy, wire, &asked.users, user).await?;
-    let database = database.ok_or_else(|| unknown_database(proxy, name))?;
-    let settings = options::settings(startup)?;
-    check_settings(&settings, database.mode)?;
+    let role = prove(proxy, wire, asked, user, &mut seats).await?;
+    let asked = database.ok_or_else(|| unknown_database(proxy, name))?;
+    let settings = options::settings(startup, role.as_deref())?;
+    check_settings(&settings, asked.mode)?;
+    let database = asked.of_user(user);
     let settings = database.share_settings(settings);
     let parameters = database.greeting(&settings).await?;
-    let welcome = Arc::new(Welcome::new(user, database, settings, parameters));
+    let welcome = Arc::new(Welcome::new(user, asked, settings, parameters));
     if !negotiated {
         proxy.welcomes.put(packet, &welcome);
     }
-    Ok((welcome, place))
+    Ok((welcome, seats))
 }
 
-fn enter(proxy: &Arc<Proxy>) -> Result<Place, Refusal> {
+fn enter(proxy: &Proxy) -> Result<Seat, Refusal> {
     proxy.enter().ok_or_else(|| {
         Refusal::new(SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already")
     })
@@ -291,8 +294,15 @@ fn check_settings(settings: &Settings, mode: Mode) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Has the client prove that it is `user`.
-async fn prove(proxy: &Proxy, wire: &mut Wire, users: &Users, user: &str) -> Result<(), Refusal> {
+/// Has the client prove that it is `user`, and gives it its places; the role that it is to take on.
+async fn prove(
+    proxy: &Proxy,
+    wire: &mut Wire,
+    database: &Database,
+    user: &str,
+    seats: &mut Vec<Seat>,
+) -> Result<Option<String>, Refusal> {
+    let users = &database.users;
     let strict = proxy.options.tls.as_ref().is_some_and(|tls| tls.mode() == TlsMode::VerifyFull);
     let certified = users.mode() == AuthMode::Cert || (strict && !wire.is_unix());
     if certified && wire.certified_name().as_deref() != Some(user) {
@@ -301,7 +311,25 @@ async fn prove(proxy: &Proxy, wire: &mut Wire, users: &Users, user: &str) -> Res
             format!("certificate authentication failed for user \"{user}\""),
         ));
     }
-    ask(wire, users.begin(user, wire.binding()), user).await
+    let Claim { exchange, rules } = users.claim(user, wire.binding()).await?;
+    ask(wire, exchange, user).await.inspect_err(|_| users.doubt(user))?;
+    if let Some(rules) = &rules {
+        if !rules.allows(wire.peer()) {
+            return Err(Refusal::new(
+                SqlState::INVALID_AUTHORIZATION,
+                format!("user \"{user}\" may not connect from this address (proxy.users networks)"),
+            ));
+        }
+        seats.push(rules.limit.enter().ok_or_else(|| {
+            let message = format!("too many connections for role \"{user}\"");
+            Refusal::new(SqlState::TOO_MANY_CONNECTIONS, message)
+        })?);
+    }
+    seats.push(database.enter().ok_or_else(|| {
+        let message = format!("too many connections for database \"{}\"", database.pool.name());
+        Refusal::new(SqlState::TOO_MANY_CONNECTIONS, message)
+    })?);
+    Ok(rules.and_then(|rules| rules.role.clone()))
 }
 
 /// The dialogue of a proof.

@@ -10,13 +10,14 @@ const NOT_SETTINGS: [&str; 4] = ["user", "database", "options", "replication"];
 /// Longest name of a setting, bytes.
 const MAX_NAME: usize = 128;
 
-/// The settings that a client asks for. Those in `options` come first, as in the server, so that
-/// the parameters win.
-pub(super) fn settings(startup: &Startup) -> Result<Settings, Refusal> {
-    let mut settings = match startup.get("options") {
-        Some(options) => switches(options)?,
-        None => Vec::new(),
-    };
+/// The settings that a client asks for. The `role` that its user takes on comes first, then those in
+/// `options`, as in the server, so that the parameters win.
+pub(super) fn settings(startup: &Startup, role: Option<&str>) -> Result<Settings, Refusal> {
+    let mut settings = Vec::new();
+    settings.extend(role.map(|role| ("role".to_owned(), role.to_owned())));
+    if let Some(options) = startup.get("options") {
+        settings.extend(switches(options)?);
+    }
     for (name, value) in &startup.parameters {
         if !NOT_SETTINGS.contains(&name.as_str()) && !name.starts_with("_pq_.") {
             settings.push((name.to_ascii_lowercase(), value.clone()));
@@ -83,7 +84,7 @@ mod tests {
     fn read(parameters: &[(&str, &str)]) -> Result<Vec<(String, String)>, String> {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let parameters = parameters.iter().map(owned).collect();
-        match settings(&Startup { minor: 0, parameters }) {
+        match settings(&Startup { minor: 0, parameters }, None) {
             Ok(settings) => {
                 Ok(settings.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect())
             }

@@ -21,6 +21,9 @@ const MAX_PACKET: usize = 512;
 pub(crate) struct Welcome {
     /// Who the client says it is.
     pub(crate) user: Box<str>,
+    /// Who decides about it.
+    pub(crate) asked: Arc<Database>,
+    /// What it works with: the same, or a pool of its user's own.
     pub(crate) database: Arc<Database>,
     /// What it asked for: what RESET goes back to.
     pub(crate) settings: Arc<Settings>,
@@ -35,7 +38,7 @@ pub(crate) struct Welcome {
 impl Welcome {
     pub(super) fn new(
         user: &str,
-        database: &Arc<Database>,
+        asked: &Arc<Database>,
         settings: Arc<Settings>,
         parameters: Arc<Parameters>,
     ) -> Self {
@@ -43,8 +46,9 @@ impl Welcome {
         for (name, value) in &*parameters {
             backend::parameter_status(&mut statuses, name, value);
         }
-        let (user, database, statuses) = (user.into(), Arc::clone(database), (*statuses).into());
-        Self { user, database, context: context(&settings), settings, parameters, statuses }
+        let (asked, database) = (Arc::clone(asked), Arc::clone(asked.of_user(user)));
+        let (user, statuses) = (user.into(), (*statuses).into());
+        Self { user, asked, database, context: context(&settings), settings, parameters, statuses }
     }
 }
 

@@ -2,6 +2,7 @@
 //! needs.
 
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use bytes::{Buf, BufMut, BytesMut};
@@ -103,6 +104,17 @@ impl Wire {
     /// What SCRAM can bind a proof to.
     pub(super) fn binding(&self) -> Option<Arc<[u8]>> {
         self.binding.clone()
+    }
+
+    /// Where the client is; `None` on a socket of the file system.
+    pub(super) fn peer(&self) -> Option<IpAddr> {
+        let tcp = match self.stream.as_ref()? {
+            ClientStream::Tcp(stream) => stream,
+            ClientStream::Tls(stream) => stream.get_ref().0,
+            ClientStream::Unix(_) => return None,
+        };
+        // A client that is gone already is allowed nothing.
+        Some(tcp.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip()))
     }
 
     /// The common name in the certificate that the client has shown.

@@ -71,7 +71,16 @@ pub(crate) fn authentication(out: &mut BytesMut, code: u32, data: &[u8]) {
 
 /// ErrorResponse.
 pub(crate) fn error(out: &mut BytesMut, error: &ServerError) {
-    message(out, reply::ERROR_RESPONSE, |out| {
+    report(out, reply::ERROR_RESPONSE, error);
+}
+
+/// NoticeResponse, with the fields of an error.
+pub(crate) fn notice(out: &mut BytesMut, notice: &ServerError) {
+    report(out, reply::NOTICE_RESPONSE, notice);
+}
+
+fn report(out: &mut BytesMut, tag: u8, error: &ServerError) {
+    message(out, tag, |out| {
         let mut field = |kind: u8, text: &str| {
             out.put_u8(kind);
             put_cstr(out, text.as_bytes());

@@ -86,6 +86,8 @@ pub(super) struct Attached {
     pub(super) wrote: bool,
     /// The client needs it no more, and keeps it for a moment.
     pub(super) lingering: bool,
+    /// Since when a transaction has been open, where its time is limited.
+    pub(super) transaction_since: Option<tokio::time::Instant>,
     /// Since when the server has been working on the unit at the front.
     pub(super) busy_since: Instant,
 }
@@ -175,6 +177,7 @@ impl Default for Attached {
             out_of_time: None,
             wrote: false,
             lingering: false,
+            transaction_since: None,
             busy_since: Instant::now(),
         }
     }
@@ -197,6 +200,7 @@ impl Attached {
         self.reads_otherwise = false;
         self.wrote = false;
         self.lingering = false;
+        self.transaction_since = None;
         self.replay.forget();
         if self.owed.capacity() > USUAL_PIPELINE {
             self.owed = VecDeque::with_capacity(USUAL_BATCH);

@@ -24,6 +24,8 @@ pub(super) struct Clock {
     idle: Option<Duration>,
     idle_in_transaction: Option<Duration>,
     query: Option<Duration>,
+    transaction: Option<Duration>,
+    wait_notice: Option<Duration>,
     /// What the client is doing, and since when.
     phase: Phase,
     since: Instant,
@@ -47,6 +49,8 @@ impl Clock {
             idle: options.client_timeout,
             idle_in_transaction: options.idle_transaction_timeout,
             query: options.query_timeout,
+            transaction: options.transaction_timeout,
+            wait_notice: options.wait_notice,
             phase: Phase::Idle,
             since: Instant::now(),
             timer: None,
@@ -55,7 +59,15 @@ impl Clock {
     }
 
     fn is_off(&self) -> bool {
-        self.idle.is_none() && self.idle_in_transaction.is_none() && self.query.is_none()
+        self.idle.is_none()
+            && self.idle_in_transaction.is_none()
+            && self.query.is_none()
+            && self.transaction.is_none()
+    }
+
+    /// How long the client waits for a connection before it is told so.
+    pub(super) fn wait_notice(&self) -> Option<Duration> {
+        self.wait_notice
     }
 
     /// Whether the client is what was waited for.
@@ -72,11 +84,15 @@ impl Clock {
         }
     }
 
-    /// Ready when the limit of the present phase is over.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(limit) = self.limit() else { return Poll::Pending };
+    /// When the limit of the present phase is over.
+    fn deadline(&self) -> Option<Instant> {
         let patience = CANCEL_PATIENCE * self.attempts;
-        let deadline = self.since + limit + patience;
+        self.limit().map(|limit| self.since + limit + patience)
+    }
+
+    /// Ready at that time.
+    fn poll_until(&mut self, deadline: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(deadline) = deadline else { return Poll::Pending };
         loop {
             let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
             if timer.deadline() > deadline {
@@ -119,23 +135,19 @@ impl Session {
             self.clock.attempts = 0;
             self.was_active = false;
         }
-        if self.clock.poll(cx).is_pending() {
+        let transaction_ends = self.transaction_ends(phase);
+        let phase_ends = self.clock.deadline();
+        let first = [transaction_ends, phase_ends].into_iter().flatten().min();
+        if self.clock.poll_until(first, cx).is_pending() {
             return None;
         }
+        if transaction_ends.is_some() && first == transaction_ends {
+            return Some(self.end_for(SqlState::TRANSACTION_TIMEOUT, "transaction"));
+        }
         match phase {
-            Phase::Idle => {
-                self.fatal(
-                    SqlState::IDLE_SESSION_TIMEOUT,
-                    "terminating connection due to idle-session timeout",
-                );
-                Some(Step::End)
-            }
+            Phase::Idle => Some(self.end_for(SqlState::IDLE_SESSION_TIMEOUT, "idle-session")),
             Phase::IdleInTransaction => {
-                self.fatal(
-                    SqlState::IDLE_IN_TRANSACTION_TIMEOUT,
-                    "terminating connection due to idle-in-transaction timeout",
-                );
-                Some(Step::End)
+                Some(self.end_for(SqlState::IDLE_IN_TRANSACTION_TIMEOUT, "idle-in-transaction"))
             }
             Phase::Running => self.run_out_of_time(cx),
             Phase::Lingering => {
@@ -144,6 +156,26 @@ impl Session {
                 self.look_at_clock(cx)
             }
         }
+    }
+
+    /// Ends the session because a time is over, in the words of PostgreSQL.
+    fn end_for(&mut self, code: SqlState, what: &str) -> Step {
+        let in_the_middle = self.server.as_ref().is_some_and(|server| server.passing > 0);
+        if !in_the_middle {
+            if let Some(server) = self.server.as_deref_mut() {
+                server.cut(0, &mut self.output);
+            }
+            self.fatal(code, format!("terminating connection due to {what} timeout"));
+        }
+        Step::End
+    }
+
+    /// When the transaction that is open has been so for too long.
+    fn transaction_ends(&mut self, phase: Phase) -> Option<Instant> {
+        let limit = self.clock.transaction?;
+        let is_open = matches!(phase, Phase::Running | Phase::IdleInTransaction);
+        let server = self.server.as_deref_mut().filter(|_| is_open)?;
+        Some(*server.transaction_since.get_or_insert_with(Instant::now) + limit)
     }
 
     /// Cancels what runs; after a few attempts without effect the connection is given up.

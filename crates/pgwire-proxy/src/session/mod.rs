@@ -42,8 +42,9 @@ use bytes::BytesMut;
 use pool_manager::{Checkout, Parameters, ServerError, Settings, TransactionStatus};
 
 use crate::database::{Database, Mode};
+use crate::limit::Seat;
 use crate::login::{Client, Login, login};
-use crate::proxy::{Place, Proxy};
+use crate::proxy::Proxy;
 use crate::signals::Registration;
 use crate::statement::{Statement, context};
 use crate::stream::ClientStream;
@@ -152,7 +153,7 @@ pub(crate) struct Session {
     leaving: bool,
     /// It has broken the protocol, and the server ends what it was doing because of it.
     breach: Option<Breach>,
-    _place: Place,
+    _seats: Vec<Seat>,
 }
 
 /// Serves a client from its first byte to its end, and drops `_held` then.
@@ -176,7 +177,7 @@ pub(crate) async fn serve(proxy: Arc<Proxy>, stream: ClientStream, _held: impl S
 
 impl Session {
     fn new(proxy: &Proxy, client: Client) -> Self {
-        let Client { stream, input, welcome, registration, place } = client;
+        let Client { stream, input, welcome, registration, seats } = client;
         let state = ClientState {
             number: welcome.database.new_number(),
             mode: welcome.database.mode,
@@ -210,7 +211,7 @@ impl Session {
             lost: None,
             leaving: false,
             breach: None,
-            _place: place,
+            _seats: seats,
         }
     }
 

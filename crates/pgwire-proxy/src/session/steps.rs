@@ -91,6 +91,14 @@ impl Session {
         let database = Arc::clone(&self.client.database);
         let hold = self.client.mode == Mode::Session;
         let mut waiting = pin!(database.pool.checkout(hold));
+        let patience = self.clock.wait_notice();
+        let mut impatience = pin!(async move {
+            match patience {
+                Some(patience) => tokio::time::sleep(patience).await,
+                None => std::future::pending().await,
+            }
+        });
+        let mut told = false;
         poll_fn(|cx| {
             let signals = &self.registration.signals;
             signals.register(cx.waker());
@@ -113,9 +121,37 @@ impl Session {
                     Poll::Pending => break,
                 }
             }
-            Poll::Pending
+            if !told && impatience.as_mut().poll(cx).is_ready() {
+                told = true;
+                self.tell_of_waiting(patience.unwrap_or_default());
+            }
+            match self.poll_flush(cx) {
+                Ok(()) => Poll::Pending,
+                Err(_) => Poll::Ready(Ok(None)),
+            }
         })
         .await
+    }
+
+    /// Tells the client why it gets no answer.
+    fn tell_of_waiting(&mut self, waited: Duration) {
+        let pool = &self.client.database.pool;
+        let stats = pool.stats();
+        let mut notice = ServerError::new(
+            SqlState::SUCCESSFUL_COMPLETION,
+            format!(
+                "waiting for a server connection of pool \"{}\" for {} s: {} of {} are in use, {} \
+                 clients wait",
+                pool.name(),
+                waited.as_secs_f32(),
+                stats.active_connections,
+                stats.max_connections,
+                stats.waiting_clients,
+            ),
+        );
+        "NOTICE".clone_into(&mut notice.severity);
+        backend::notice(&mut self.output, &notice);
+        self.flush = true;
     }
 
     /// Finds out which settings the client has now, before it is told that its statement is done:
@@ -178,6 +214,9 @@ impl Session {
             server.connection.count_query(took, server.failed);
             server.failed = false;
             server.busy_since = now;
+            if server.status() == TransactionStatus::Idle {
+                server.transaction_since = None;
+            }
             self.was_active = true;
         }
     }

@@ -91,6 +91,20 @@ impl BackendConfig {
         self.dsn.as_ref().map(Dsn::expose)
     }
 
+    /// The same server, logged in to as another role, with the same pool and behaviour.
+    ///
+    /// # Errors
+    /// As [`connect_params`](Self::connect_params).
+    pub fn logged_in_as(&self, user: &str, password: &Secret) -> Result<Self, SettingError> {
+        let mut params = self.connect_params()?;
+        user.clone_into(&mut params.user);
+        params.password = Some(password.clone()).filter(|password| !password.expose().is_empty());
+        let mut other = Self::from_dsn(params.to_dsn().expose());
+        other.pool = self.pool.clone();
+        other.behavior = self.behavior.clone();
+        Ok(other)
+    }
+
     /// Checks the address, the pool and the behaviour.
     ///
     /// # Errors

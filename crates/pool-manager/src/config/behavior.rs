@@ -28,6 +28,8 @@ pub struct BehaviorConfig {
     pub statement_cache_size: u32,
     /// Keep unnamed statements of the proxy's clients prepared when they come again.
     pub cache_unnamed: bool,
+    /// Most clients of the proxy at the same time; 0 = no limit but proxy.max_clients.
+    pub max_clients: u32,
     /// Longest run time of a statement that names no timeout of its own; 0 = no limit.
     pub query_timeout: GoDuration,
     /// Functions outside pg_catalog known to leave the session as it is, such as app.total.
@@ -71,6 +73,7 @@ impl Default for BehaviorConfig {
             lazy_connect: false,
             statement_cache_size: 100,
             cache_unnamed: true,
+            max_clients: 0,
             query_timeout: GoDuration::from_secs(30),
             session_safe_functions: Vec::new(),
         }

@@ -10,9 +10,11 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::Pool;
+use super::{Pool, StoredPassword};
 use crate::connection::close;
 use crate::error::Error;
+use crate::secret::Secret;
+use crate::server_error::SqlState;
 
 /// Shortest and longest time between two rounds.
 const ROUND: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
@@ -167,6 +169,33 @@ impl Pool {
         let client = self.0.housekeeping.client().await?;
         let answer = client.query_one("SHOW server_version", &[]).await;
         answer.map(|row| row.get(0)).map_err(|_| Error::NotExecuted(None))
+    }
+
+    /// What a query of two or three columns says of a user: see
+    /// [`DatabasePool::stored_password`](crate::DatabasePool::stored_password).
+    pub(crate) async fn stored_password(
+        &self,
+        query: &str,
+        user: &str,
+    ) -> Result<Option<StoredPassword>, Error> {
+        let client = self.0.housekeeping.client().await?;
+        let failed = |error: tokio_postgres::Error| {
+            let code = error.code().map_or("", |code| code.code());
+            tracing::warn!(pool = %self.name(), code, "auth_query failed: {error}");
+            Error::refused(
+                SqlState::CANNOT_CONNECT_NOW,
+                "users cannot be looked up now; the log of rr-pgpool says why",
+            )
+        };
+        // Whatever the role's own search_path is: nobody may put a function or table in front.
+        client.batch_execute("SET search_path = pg_catalog").await.map_err(failed)?;
+        let rows = client.query(query, &[&user]).await.map_err(failed)?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let Some(password) = row.try_get::<_, Option<String>>(1).map_err(failed)? else {
+            return Ok(None);
+        };
+        let valid_until = if row.len() > 2 { row.try_get(2).map_err(failed)? } else { None };
+        Ok(Some(StoredPassword { password: Secret::new(password), valid_until }))
     }
 
     /// Waits until no caller is inside (at most `limit`), then closes what is idle.

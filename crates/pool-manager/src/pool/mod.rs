@@ -17,6 +17,7 @@ mod maintain;
 mod open;
 mod slot;
 mod stats;
+mod stored;
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,6 +38,7 @@ pub use checkout::Checkout;
 use slot::Idle;
 use stats::Counters;
 pub use stats::PoolStats;
+pub use stored::StoredPassword;
 
 /// Statement texts whose classification is remembered.
 const CLASSIFICATIONS: NonZeroUsize = NonZeroUsize::new(4096).unwrap();

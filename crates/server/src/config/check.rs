@@ -75,7 +75,7 @@ fn masked_override(set: &Override) -> String {
         return format!("{key}=***");
     }
     match set.path.last().map(String::as_str) {
-        Some("password") => format!("{key}=***"),
+        Some("password" | "server_password") => format!("{key}=***"),
         Some("dsn") if !set.value.contains('$') => format!("{key}={}", Dsn::new(&set.value)),
         Some("dsn") => format!("{key}=***"),
         _ => format!("{key}={}", set.value),

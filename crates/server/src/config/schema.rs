@@ -129,6 +129,10 @@ fn collect(root: &Value, schema: &Value, path: &str, paths: &mut Vec<String>) {
     if let Some(items) = schema.get("items") {
         collect(root, items, &format!("{path}[]"), paths);
     }
+    // A value that may be a map, or something shorter.
+    for form in schema.get("anyOf").and_then(Value::as_array).into_iter().flatten() {
+        collect(root, form, path, paths);
+    }
 }
 
 /// Smallest and largest value of a key below `pgpool`, such as `backends.primary.port`.

@@ -213,3 +213,55 @@ async fn an_overlong_message_is_refused_before_it_is_read() {
     client.until_closed().await;
     assert_eq!(setup.wire().await.rows("SELECT 1").await, ["1"]);
 }
+
+#[tokio::test]
+async fn a_transaction_that_is_open_too_long_ends() {
+    let setup = with(json!({"transaction_timeout": "300ms"}), json!({"max_connections": 2})).await;
+    setup.db.batch("CREATE TABLE t (a int)").await;
+    // Busy, idle, or one statement by itself: PostgreSQL makes no difference either.
+    let mut client = setup.wire().await;
+    client.send_all(&[query("BEGIN; INSERT INTO t VALUES (1)")]).await.unwrap();
+    let mut told = Vec::new();
+    while let Ok(replies) = client.until_ready().await {
+        assert!(!summary(&replies).contains("E("), "{replies:?}");
+        told.push(client.send(&query("SELECT pg_sleep(0.01)")).await.is_ok());
+    }
+    assert!(told.len() > 1);
+    for sql in ["BEGIN", "SELECT pg_sleep(60)"] {
+        let mut client = setup.wire().await;
+        client.send(&query(sql)).await.unwrap();
+        assert_eq!(last_words(&mut client).await, "25P04", "{sql}");
+    }
+    let mut other = setup.wire().await;
+    assert_eq!(other.rows("SELECT count(*) FROM t").await, ["0"]);
+    eventually("nothing runs", || async {
+        setup.count("state <> 'idle' AND usename = 'app'").await == 0
+    })
+    .await;
+    // Many short ones are not one long one.
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_millis(600) {
+        ask(&mut other, "BEGIN; INSERT INTO t VALUES (2); COMMIT").await;
+        let pipeline = [query("BEGIN"), query("SELECT pg_sleep(0.005)"), query("COMMIT")];
+        other.send_all(&pipeline).await.unwrap();
+        for _ in 0..3 {
+            assert!(!summary(&other.until_ready().await.unwrap()).contains("E("));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_waits_long_is_told_why() {
+    let setup = with(json!({"wait_notice": "50ms"}), json!({"max_connections": 1})).await;
+    let (mut holder, mut client) = (setup.wire().await, setup.wire().await);
+    holder.query("BEGIN").await.unwrap();
+    client.send(&query("SELECT 1")).await.unwrap();
+    let notice = client.recv().await.unwrap();
+    assert_eq!(notice.tag, b'N');
+    let text = String::from_utf8_lossy(&notice.body).into_owned();
+    assert!(text.contains("waiting for a server connection of pool \"primary\""), "{text}");
+    assert!(text.contains("NOTICE") && text.contains("1 of 1 are in use"), "{text}");
+    holder.query("COMMIT").await.unwrap();
+    assert_eq!(summary(&client.until_ready().await.unwrap()), "T D(1) C(SELECT 1) Z(I)");
+    assert_eq!(client.rows("SELECT 2").await, ["2"]);
+}

@@ -17,3 +17,4 @@ mod protocol;
 mod settings;
 mod talk;
 mod tls;
+mod users;

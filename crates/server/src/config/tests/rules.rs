@@ -222,7 +222,7 @@ fn who_may_come_in_follows_from_what_is_known() {
     let keys = |proxy: &str, primary: &str| {
         let config = load(&(with_primary(primary) + &format!("  proxy: {proxy}\n")));
         let keys = config.proxy.keys_for(&config.backends.primary).unwrap();
-        let names: Vec<String> = keys.users.into_iter().map(|(name, _)| name).collect();
+        let names: Vec<String> = keys.users.into_iter().map(|user| user.name).collect();
         (keys.mode, names.join(" "))
     };
     let password = "dsn: postgres://u:p@h";

@@ -15,7 +15,7 @@ pub use backends::{BackendsConfig, DatabaseConfig, RESERVED_DATABASE_NAMES};
 pub use features::{CacheConfig, CircuitBreakerConfig, FeaturesConfig, RateLimitConfig};
 pub use logging::{LogFormat, LogLevel, LoggingConfig, SlowQueryConfig};
 pub use monitoring::{MonitoringConfig, PrometheusConfig};
-pub use proxy::{AuthMode, DoorKeys, ProxyConfig, ProxyTlsConfig, TlsMode};
+pub use proxy::{AuthMode, DoorKeys, ProxyConfig, ProxyTlsConfig, TlsMode, UserConfig};
 pub use replica::ReplicaConfig;
 pub use root::{Config, SetKey};
 pub use routing::{FailoverConfig, LoadBalance, RoutingConfig};

@@ -1,24 +1,25 @@
 //! `proxy`: the PostgreSQL front door.
 
 mod tls;
+mod users;
 
 use std::collections::BTreeMap;
 
-use pgwire_proxy::Credential;
-use pool_manager::Secret;
+use pgwire_proxy::{Credential, User};
 use pool_manager::config::{BackendConfig, GoDuration, SettingError};
 use schemars::JsonSchema;
-use serde::ser::SerializeMap;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 pub use tls::{ProxyTlsConfig, TlsMode};
+pub use users::UserConfig;
 
 use crate::config::values::{FileMode, ListenAddress, OptionalAddress};
 
 /// Most users.
 const MAX_USERS: usize = 10_000;
-/// Longest user name; PostgreSQL cuts longer ones.
-const MAX_USER_NAME: usize = 63;
+/// What `auth_query: default` stands for; pg_authid is for superusers only.
+const DEFAULT_AUTH_QUERY: &str = "SELECT rolname, rolpassword, rolvaliduntil FROM pg_authid \
+                                  WHERE rolname = $1 AND rolcanlogin";
 
 /// Where PostgreSQL clients connect, and as whom.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -47,9 +48,14 @@ pub struct ProxyConfig {
     /// TLS with clients that connect by TCP.
     pub tls: ProxyTlsConfig,
     /// Users and their passwords or SCRAM verifiers; the backend's own user when empty.
-    #[serde(serialize_with = "masked")]
-    #[schemars(with = "BTreeMap<String, String>")]
-    pub users: BTreeMap<String, Secret>,
+    pub users: BTreeMap<String, UserConfig>,
+    /// Query for users who are not named: their name is $1, and it answers with name, stored password
+    /// and, as it likes, until when that is valid; default = pg_authid, empty = none.
+    pub auth_query: String,
+    /// A client that has had a transaction open this long is disconnected; 0 = never.
+    pub transaction_timeout: GoDuration,
+    /// A client that has waited this long for a server connection is told so by a notice; 0 = never.
+    pub wait_notice: GoDuration,
 }
 
 /// How clients of the proxy prove who they are.
@@ -89,17 +95,6 @@ impl From<AuthMode> for pgwire_proxy::AuthMode {
     }
 }
 
-fn masked<S: Serializer>(
-    users: &BTreeMap<String, Secret>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    let mut map = serializer.serialize_map(Some(users.len()))?;
-    for (name, secret) in users {
-        map.serialize_entry(name, &secret.to_string())?;
-    }
-    map.end()
-}
-
 impl Default for ProxyConfig {
     fn default() -> Self {
         Self {
@@ -114,6 +109,9 @@ impl Default for ProxyConfig {
             auth_mode: None,
             tls: ProxyTlsConfig::default(),
             users: BTreeMap::new(),
+            auth_query: String::new(),
+            transaction_timeout: GoDuration::ZERO,
+            wait_notice: GoDuration::from_secs(5),
         }
     }
 }
@@ -122,8 +120,10 @@ impl Default for ProxyConfig {
 pub struct DoorKeys {
     /// How they prove it.
     pub mode: AuthMode,
-    /// Users with what is known of their passwords.
-    pub users: Vec<(String, Credential)>,
+    /// Users who are named.
+    pub users: Vec<User>,
+    /// The query for all others.
+    pub auth_query: Option<String>,
 }
 
 impl ProxyConfig {
@@ -144,14 +144,10 @@ impl ProxyConfig {
         if self.users.len() > MAX_USERS {
             return Err(SettingError::new("users", format!("more than {MAX_USERS} users")));
         }
-        for (name, password) in &self.users {
-            let reason = match (name.len(), password.expose()) {
-                (0, _) => "a user needs a name",
-                (length, _) if length > MAX_USER_NAME => "a user's name has at most 63 bytes",
-                (_, "") => "the password is empty; nobody could log in with it",
-                _ => continue,
-            };
-            return Err(SettingError::new(name, reason).within("users"));
+        let needs_password =
+            !matches!(self.auth_mode, Some(AuthMode::None | AuthMode::Trust | AuthMode::Cert));
+        for (name, user) in &self.users {
+            user.validate(name, needs_password).map_err(|error| error.within("users"))?;
         }
         let mode = self.auth_mode.map(pgwire_proxy::AuthMode::from);
         self.check_reach(mode.is_some_and(pgwire_proxy::AuthMode::lets_anybody_in))
@@ -173,6 +169,14 @@ impl ProxyConfig {
         ))
     }
 
+    fn auth_query(&self) -> Option<String> {
+        match self.auth_query.trim() {
+            "" => None,
+            "default" => Some(DEFAULT_AUTH_QUERY.to_owned()),
+            query => Some(query.to_owned()),
+        }
+    }
+
     /// Who may use the database behind `backend`.
     ///
     /// # Errors
@@ -180,7 +184,7 @@ impl ProxyConfig {
     pub fn keys_for(&self, backend: &BackendConfig) -> Result<DoorKeys, SettingError> {
         let params = backend.connect_params()?;
         let own = params.password.filter(|password| !password.expose().is_empty());
-        let known = !self.users.is_empty() || own.is_some();
+        let known = !self.users.is_empty() || own.is_some() || !self.auth_query.is_empty();
         let mode = self.auth_mode.unwrap_or(match known {
             true => AuthMode::ScramSha256,
             false => AuthMode::Trust,
@@ -194,19 +198,14 @@ impl ProxyConfig {
             ));
         }
         self.check_reach(!asks)?;
-        let stored = |(name, secret): (&String, &Secret)| {
-            let refuse = |error: pgwire_proxy::BadCredential| {
-                SettingError::new(name, error.to_string()).within("users")
-            };
-            let credential = Credential::stored(name, secret).map_err(refuse)?;
-            credential.check(mode.into(), name).map_err(refuse)?;
-            Ok((name.clone(), credential))
-        };
         let users = if self.users.is_empty() {
-            vec![(params.user, Credential::plain(own.unwrap_or_default()))]
+            let credential = own.is_some().then(|| Credential::plain(own.unwrap_or_default()));
+            vec![User::new(params.user, credential)]
         } else {
-            self.users.iter().map(stored).collect::<Result<_, _>>()?
+            let named = |(name, user): (&String, &UserConfig)| user.user(name, mode.into());
+            let users = self.users.iter().map(named).collect::<Result<_, _>>();
+            users.map_err(|error| error.within("users"))?
         };
-        Ok(DoorKeys { mode, users })
+        Ok(DoorKeys { mode, users, auth_query: self.auth_query() })
     }
 }

@@ -1,0 +1,126 @@
+//! From the configuration to pools, doors and their options. It starts nothing.
+
+use std::sync::Arc;
+
+use pgwire_proxy::{Database, DatabaseOptions, Mode, Proxy, ProxyOptions, UserLookup, Users};
+use pool_manager::config::BackendConfig;
+use pool_manager::{DatabasePool, HeldLimits, PoolLimits};
+
+use crate::config::{ByteSize, Config, PoolMode, SettingError, UserConfig};
+use crate::rpc::ServiceOptions;
+use crate::serve::ServeError;
+
+/// A pool, and what it is for.
+pub(crate) struct PurposedPool {
+    /// The database's name.
+    pub(crate) database: String,
+    /// The only user of the PostgreSQL door whom it serves; `None`: everybody else.
+    pub(crate) user: Option<String>,
+    pub(crate) pool: DatabasePool,
+}
+
+/// A pool for each database, and one for each user of it who logs in as somebody else.
+pub(crate) fn pools(config: &Config) -> Result<Vec<PurposedPool>, ServeError> {
+    let limits = PoolLimits {
+        max_message: bytes(config.rpc.max_frame_size),
+        slow_threshold: config.logging.slow_query.threshold.get(),
+    };
+    let within = |error: SettingError| ServeError::Proxy(error.within("pgpool.proxy.users"));
+    let mut pools = Vec::new();
+    for (database, backend) in config.primaries() {
+        let database = database.to_owned();
+        let pool = DatabasePool::with_limits(&database, backend, limits)?;
+        pools.push(PurposedPool { database: database.clone(), user: None, pool });
+        for (user, given) in &config.proxy.users {
+            if given.server_user.is_empty() || config.proxy.address.get().is_none() {
+                continue;
+            }
+            let own = own_backend(backend, given).map_err(within)?;
+            let pool = DatabasePool::with_limits(&format!("{database}@{user}"), &own, limits)?;
+            let (database, user) = (database.clone(), Some(user.clone()));
+            pools.push(PurposedPool { database, user, pool });
+        }
+    }
+    Ok(pools)
+}
+
+/// The same backend for a user of its own: connected to when first needed.
+fn own_backend(backend: &BackendConfig, user: &UserConfig) -> Result<BackendConfig, SettingError> {
+    let mut own = backend.logged_in_as(&user.server_user, &user.server_password)?;
+    own.pool.min_connections = Some(0);
+    own.behavior.lazy_connect = true;
+    if user.max_connections > 0 {
+        own.pool.max_connections = user.max_connections;
+    }
+    Ok(own)
+}
+
+/// The PostgreSQL door to these pools.
+pub(crate) fn proxy(config: &Config, pools: &[PurposedPool]) -> Result<Arc<Proxy>, ServeError> {
+    let within = |error: SettingError| ServeError::Proxy(error.within("pgpool.proxy"));
+    let mut databases = Vec::new();
+    for (name, backend) in config.primaries() {
+        let shared = pools.iter().find(|own| own.database == name && own.user.is_none());
+        let Some(pool) = shared.map(|shared| &shared.pool) else { continue };
+        let keys = config.proxy.keys_for(backend).map_err(within)?;
+        let lookup = keys.auth_query.map(|query| UserLookup::new(pool.clone(), query));
+        let users = Users::new(keys.mode.into(), keys.users, lookup)?;
+        let mode = match backend.behavior.mode {
+            PoolMode::Session => Mode::Session,
+            PoolMode::Statement => Mode::Statement,
+            PoolMode::Transaction => Mode::Transaction,
+            PoolMode::Auto => Mode::Auto,
+        };
+        let server_name = backend.connect_params().map_err(within)?.database;
+        let behavior = &backend.behavior;
+        let mut database = Database::new(
+            pool.clone(),
+            DatabaseOptions {
+                mode,
+                users,
+                cache_unnamed: behavior.cache_unnamed && behavior.statement_cache_size > 0,
+                server_name,
+                max_clients: Some(behavior.max_clients as usize).filter(|most| *most > 0),
+            },
+        );
+        for own in pools.iter().filter(|own| own.database == name) {
+            if let Some(user) = &own.user {
+                database.add_own_pool(user.clone(), own.pool.clone());
+            }
+        }
+        databases.push(database);
+    }
+    let options = ProxyOptions {
+        max_clients: config.proxy.max_clients as usize,
+        login_timeout: config.proxy.login_timeout.get(),
+        client_timeout: config.proxy.client_timeout.limit(),
+        idle_transaction_timeout: config.proxy.idle_transaction_timeout.limit(),
+        query_timeout: config.proxy.query_timeout.limit(),
+        transaction_timeout: config.proxy.transaction_timeout.limit(),
+        wait_notice: config.proxy.wait_notice.limit(),
+        tls: config.proxy.tls.server().map_err(within)?,
+    };
+    Ok(Proxy::new(databases, options))
+}
+
+/// A configured size; checked against a limit far below a 32-bit machine's.
+fn bytes(size: ByteSize) -> usize {
+    usize::try_from(size.bytes()).unwrap_or(usize::MAX)
+}
+
+pub(crate) fn service_options(config: &Config) -> ServiceOptions {
+    let slow = &config.logging.slow_query;
+    ServiceOptions {
+        max_frame_size: bytes(config.rpc.max_frame_size),
+        max_in_flight: config.rpc.max_in_flight as usize,
+        held: HeldLimits {
+            idle_timeout: config.transactions.idle_timeout.limit(),
+            max_lifetime: config.transactions.max_lifetime.limit(),
+        },
+        slow_query: slow.enabled.then(|| slow.threshold.get()),
+        log_queries: config.logging.log_queries,
+        log_params: config.logging.log_params,
+        expose_stats: config.monitoring.expose_rpc,
+        forward: config.rpc.forward.get().cloned(),
+    }
+}
