@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures_util::task::AtomicWaker;
 use tokio::sync::oneshot;
 
+use crate::auth::same;
 use crate::message::startup::CancelKey;
 
 /// How long the sender of a cancel request waits for its effect, which tells libpq that it may
@@ -79,7 +80,7 @@ pub(crate) struct Registry(Mutex<Sessions>);
 
 #[derive(Debug, Default)]
 struct Sessions {
-    by_process_id: HashMap<i32, (i32, Arc<Signals>)>,
+    by_process_id: HashMap<i32, (Box<[u8]>, Arc<Signals>)>,
     last_process_id: i32,
 }
 
@@ -92,10 +93,9 @@ pub(crate) struct Registration {
 }
 
 impl Registry {
-    /// Adds a session under a new key.
-    pub(crate) fn register(self: &Arc<Self>) -> Registration {
+    /// Adds a session under a new key, as this minor version of the protocol has it.
+    pub(crate) fn register(self: &Arc<Self>, minor: u16) -> Registration {
         let signals = Arc::new(Signals::default());
-        let secret = rand::random();
         let mut sessions = lock(&self.0);
         let mut process_id = sessions.last_process_id;
         loop {
@@ -105,16 +105,16 @@ impl Registry {
             }
         }
         sessions.last_process_id = process_id;
-        sessions.by_process_id.insert(process_id, (secret, Arc::clone(&signals)));
-        let key = CancelKey { process_id, secret };
+        let key = CancelKey::new(process_id, minor);
+        sessions.by_process_id.insert(process_id, (key.secret.clone(), Arc::clone(&signals)));
         Registration { registry: Arc::clone(self), key, signals }
     }
 
     /// Asks the session with this key, if there is one, to cancel what it is running, and waits
     /// until it has.
-    pub(crate) async fn cancel(&self, key: CancelKey) {
+    pub(crate) async fn cancel(&self, key: &CancelKey) {
         let signals = match lock(&self.0).by_process_id.get(&key.process_id) {
-            Some((secret, signals)) if *secret == key.secret => Arc::clone(signals),
+            Some((secret, signals)) if same(secret, &key.secret) => Arc::clone(signals),
             _ => return,
         };
         signals.cancel().await;
@@ -147,12 +147,15 @@ mod tests {
     #[tokio::test]
     async fn a_cancel_reaches_the_session_with_the_key_and_no_other() {
         let registry = Arc::new(Registry::default());
-        let (a, b) = (registry.register(), registry.register());
-        registry.cancel(CancelKey { secret: a.key.secret.wrapping_add(1), ..a.key }).await;
+        let (a, b) = (registry.register(0), registry.register(2));
+        assert_eq!((a.key.secret.len(), b.key.secret.len()), (4, 32));
+        let flipped = a.key.secret.iter().map(|byte| !byte).collect();
+        registry.cancel(&CancelKey { secret: flipped, ..a.key }).await;
+        registry.cancel(&CancelKey { secret: b.key.secret.clone(), ..a.key }).await;
         assert!(a.signals.take_cancels().is_none());
         let (signals, sessions) = (Arc::clone(&a.signals), Arc::clone(&registry));
-        let key = a.key;
-        let sender = tokio::spawn(async move { sessions.cancel(key).await });
+        let key = a.key.clone();
+        let sender = tokio::spawn(async move { sessions.cancel(&key).await });
         let requests = loop {
             match signals.take_cancels() {
                 Some(requests) => break requests,
@@ -167,8 +170,8 @@ mod tests {
     #[tokio::test]
     async fn a_session_that_is_gone_is_not_found() {
         let registry = Arc::new(Registry::default());
-        let key = registry.register().key;
-        registry.cancel(key).await;
-        assert_ne!(registry.register().key.process_id, key.process_id);
+        let key = registry.register(0).key.clone();
+        registry.cancel(&key).await;
+        assert_ne!(registry.register(0).key.process_id, key.process_id);
     }
 }

@@ -13,6 +13,7 @@ mod users;
 pub use credential::{BadCredential, Credential};
 pub(crate) use exchange::{Exchange, MAX_ANSWER, Step};
 pub use lookup::UserLookup;
+pub(crate) use scram::same;
 pub(crate) use users::Claim;
 pub use users::{User, Users};
 

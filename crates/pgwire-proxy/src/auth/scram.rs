@@ -160,7 +160,7 @@ pub(super) fn pretended_verifier(user: &str, pretence: &hmac::Key) -> Verifier {
 }
 
 /// Whether two secrets are the same, in a time that does not tell where they differ.
-pub(super) fn same(a: &[u8], b: &[u8]) -> bool {
+pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
     // Of equal length for every input, and in an order that nobody can foresee.
     let key = hmac::Key::new(hmac::HMAC_SHA256, &rand::random::<[u8; 32]>());
     hmac::verify(&key, a, hmac::sign(&key, b).as_ref()).is_ok()

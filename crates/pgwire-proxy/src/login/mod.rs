@@ -130,10 +130,10 @@ async fn admit(proxy: &Arc<Proxy>, wire: &mut Wire) -> Result<Option<Guest>, Ref
         }
         None => return Ok(None),
     };
-    let registration = proxy.registry.register();
+    let registration = proxy.registry.register(welcome.minor);
     wire.say(|out| {
         out.extend_from_slice(&welcome.statuses);
-        backend::key_data(out, registration.key);
+        backend::key_data(out, &registration.key);
         backend::ready(out, TransactionStatus::Idle);
     });
     wire.send().await?;
@@ -165,7 +165,7 @@ async fn introduce(
     let database = asked.of_user(user);
     let settings = database.share_settings(settings);
     let parameters = database.greeting(&settings).await?;
-    let welcome = Arc::new(Welcome::new(user, asked, settings, parameters));
+    let welcome = Arc::new(Welcome::new(user, startup.minor, asked, settings, parameters));
     if !negotiated {
         proxy.welcomes.put(packet, &welcome);
     }
@@ -216,7 +216,7 @@ async fn open(proxy: &Arc<Proxy>, wire: &mut Wire) -> Result<Option<Arrival>, Re
             Opening::Tls => return Err(unsupported(1234, 5679)),
             Opening::Gss => return Err(unsupported(1234, 5680)),
             Opening::Cancel(key) => {
-                proxy.registry.cancel(key).await;
+                proxy.registry.cancel(&key).await;
                 return Ok(None);
             }
             Opening::Version { major, minor } => return Err(unsupported(major, minor)),
@@ -237,7 +237,7 @@ fn tls_is_required() -> Refusal {
 fn unsupported(major: u16, minor: u16) -> Refusal {
     Refusal::new(
         SqlState::FEATURE_NOT_SUPPORTED,
-        format!("unsupported frontend protocol {major}.{minor}: server supports 3.0 to 3.0"),
+        format!("unsupported frontend protocol {major}.{minor}: server supports 3.0 to 3.2"),
     )
 }
 
@@ -245,9 +245,10 @@ fn unsupported(major: u16, minor: u16) -> Refusal {
 fn negotiate(startup: &Startup, wire: &mut Wire) -> bool {
     let names = startup.parameters.iter().map(|(name, _)| name.as_str());
     let unknown: Vec<&str> = names.filter(|name| name.starts_with("_pq_.")).collect();
-    let asks_for_more = startup.minor > 0 || !unknown.is_empty();
+    let asks_for_more = startup.minor > startup::PROTOCOL_MINOR || !unknown.is_empty();
     if asks_for_more {
-        wire.say(|out| backend::negotiate_version(out, &unknown));
+        let minor = startup.minor.min(startup::PROTOCOL_MINOR);
+        wire.say(|out| backend::negotiate_version(out, minor, &unknown));
     }
     asks_for_more
 }

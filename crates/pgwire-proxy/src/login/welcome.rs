@@ -21,6 +21,8 @@ const MAX_PACKET: usize = 512;
 pub(crate) struct Welcome {
     /// Who the client says it is.
     pub(crate) user: Box<str>,
+    /// The minor version of the protocol that it asked for.
+    pub(crate) minor: u16,
     /// Who decides about it.
     pub(crate) asked: Arc<Database>,
     /// What it works with: the same, or a pool of its user's own.
@@ -38,6 +40,7 @@ pub(crate) struct Welcome {
 impl Welcome {
     pub(super) fn new(
         user: &str,
+        minor: u16,
         asked: &Arc<Database>,
         settings: Arc<Settings>,
         parameters: Arc<Parameters>,
@@ -48,7 +51,16 @@ impl Welcome {
         }
         let (asked, database) = (Arc::clone(asked), Arc::clone(asked.of_user(user)));
         let (user, statuses) = (user.into(), (*statuses).into());
-        Self { user, asked, database, context: context(&settings), settings, parameters, statuses }
+        Self {
+            user,
+            minor,
+            asked,
+            database,
+            context: context(&settings),
+            settings,
+            parameters,
+            statuses,
+        }
     }
 }
 

@@ -43,17 +43,19 @@ pub(crate) fn changed_parameters(out: &mut BytesMut, told: &Parameters, now: &Pa
 }
 
 /// BackendKeyData.
-pub(crate) fn key_data(out: &mut BytesMut, key: super::startup::CancelKey) {
+pub(crate) fn key_data(out: &mut BytesMut, key: &super::startup::CancelKey) {
     message(out, reply::BACKEND_KEY_DATA, |out| {
         out.put_i32(key.process_id);
-        out.put_i32(key.secret);
+        out.put_slice(&key.secret);
     });
 }
 
-/// NegotiateProtocolVersion: 3.0 is the newest minor version here, and these options are unknown.
-pub(crate) fn negotiate_version(out: &mut BytesMut, unknown_options: &[&str]) {
+/// NegotiateProtocolVersion: this is the minor version that will be spoken, and these options are
+/// unknown.
+pub(crate) fn negotiate_version(out: &mut BytesMut, minor: u16, unknown_options: &[&str]) {
     message(out, reply::NEGOTIATE_PROTOCOL_VERSION, |out| {
-        out.put_u32(u32::from(super::startup::PROTOCOL_MAJOR) << 16);
+        out.put_u16(super::startup::PROTOCOL_MAJOR);
+        out.put_u16(minor);
         out.put_u32(u32::try_from(unknown_options.len()).unwrap_or_default());
         for option in unknown_options {
             put_cstr(out, option.as_bytes());
@@ -129,8 +131,8 @@ mod tests {
         assert_eq!(written(|out| parameter_status(out, "a", "b")), b"S\0\0\0\x08a\0b\0");
         assert_eq!(written(|out| authentication(out, 5, b"salt")), b"R\0\0\0\x0c\0\0\0\x05salt");
         assert_eq!(
-            written(|out| negotiate_version(out, &["_pq_.x"])),
-            b"v\0\0\0\x13\0\x03\0\0\0\0\0\x01_pq_.x\0"
+            written(|out| negotiate_version(out, 2, &["_pq_.x"])),
+            b"v\0\0\0\x13\0\x03\0\x02\0\0\0\x01_pq_.x\0"
         );
     }
 

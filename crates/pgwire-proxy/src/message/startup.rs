@@ -5,8 +5,16 @@ use super::{take, take_cstr};
 
 /// Longest startup packet, its length field included: PostgreSQL's own limit.
 pub(crate) const MAX_STARTUP: usize = 10_000;
-/// The only version that is spoken; newer minor ones are negotiated down to it.
+/// The major version that is spoken.
 pub(crate) const PROTOCOL_MAJOR: u16 = 3;
+/// The newest minor version of it; newer ones are negotiated down to it.
+pub(crate) const PROTOCOL_MINOR: u16 = 2;
+/// The minor version from which on cancel keys are long.
+const LONG_KEYS: u16 = 2;
+/// Bytes of a cancel key's secret: short and long ones. PostgreSQL 18 has the same.
+const SECRETS: [usize; 2] = [4, 32];
+/// Longest secret that the protocol allows, bytes.
+const MAX_SECRET: usize = 256;
 const SPECIAL_MAJOR: u16 = 1234;
 
 /// A message before the session.
@@ -25,10 +33,20 @@ pub(crate) enum Opening {
 }
 
 /// What BackendKeyData gave a client, to cancel its statements with.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct CancelKey {
     pub(crate) process_id: i32,
-    pub(crate) secret: i32,
+    pub(crate) secret: Box<[u8]>,
+}
+
+impl CancelKey {
+    /// A new one for a client that speaks this minor version.
+    pub(crate) fn new(process_id: i32, minor: u16) -> Self {
+        let [short, long] = SECRETS;
+        let random: [u8; SECRETS[1]] = rand::random();
+        let len = if minor >= LONG_KEYS { long } else { short };
+        Self { process_id, secret: random.get(..len).unwrap_or_default().into() }
+    }
 }
 
 impl std::fmt::Debug for CancelKey {
@@ -87,8 +105,9 @@ pub(crate) fn read(mut packet: &[u8]) -> Result<Opening, StartupError> {
 
 fn cancel(mut packet: &[u8]) -> Option<Opening> {
     let process_id = i32::from_be_bytes(take(&mut packet)?);
-    let secret = i32::from_be_bytes(take(&mut packet)?);
-    packet.is_empty().then_some(Opening::Cancel(CancelKey { process_id, secret }))
+    let secret = packet.into();
+    let is_key = (SECRETS[0]..=MAX_SECRET).contains(&packet.len());
+    is_key.then_some(Opening::Cancel(CancelKey { process_id, secret }))
 }
 
 /// Pairs of texts, and a lone NUL as the very last byte.
@@ -123,10 +142,15 @@ mod tests {
     fn the_four_openings_are_told_apart() {
         assert_eq!(read(b"\x04\xd2\x16\x2f"), Ok(Opening::Tls));
         assert_eq!(read(b"\x04\xd2\x16\x30"), Ok(Opening::Gss));
-        let key = CancelKey { process_id: 7, secret: -1 };
+        let key = CancelKey { process_id: 7, secret: [0xff; 4].into() };
         let packet = b"\x04\xd2\x16\x2e\0\0\0\x07\xff\xff\xff\xff";
         assert_eq!(read(packet), Ok(Opening::Cancel(key)));
         assert_eq!(read(&packet[..11]), Err(StartupError::CancelKey));
+        let long = [&packet[..8], &[7; 32]].concat();
+        let key = CancelKey { process_id: 7, secret: [7; 32].into() };
+        assert_eq!(read(&long), Ok(Opening::Cancel(key)));
+        let longer = [&packet[..8], &[7; 257]].concat();
+        assert_eq!(read(&longer), Err(StartupError::CancelKey));
         assert_eq!(read(b"\0\x02\0\0"), Ok(Opening::Version { major: 2, minor: 0 }));
         let Ok(Opening::Startup(startup)) = read(b"\0\x03\0\x02user\0app\0database\0x\0\0") else {
             panic!("a startup message")

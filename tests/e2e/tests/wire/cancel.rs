@@ -3,6 +3,8 @@
 
 use e2e::{Setup, eventually};
 use serde_json::json;
+use test_support::WireClient;
+use test_support::postgres::{PASSWORD, ROLE};
 use test_support::wire::message::{bind, execute, parse, query, sync};
 use test_support::wire::{cancel, summary};
 
@@ -103,4 +105,25 @@ async fn without_a_statement_it_does_nothing() {
     client.query("BEGIN").await.unwrap();
     cancel(setup.server.proxy_address(), &client.key).await.unwrap();
     assert_eq!(summary(&client.query("COMMIT").await.unwrap()), "C(COMMIT) Z(I)");
+}
+
+#[tokio::test]
+async fn keys_are_as_long_as_the_protocol_that_is_spoken_has_them() {
+    let setup = over(2).await;
+    let who = [("user", ROLE), ("database", "primary")];
+    // Twice each: whoever comes again is recognised by its packet.
+    for minor in [0, 2, 0, 2, 7] {
+        let mut client = WireClient::connect(setup.server.proxy_address()).await.unwrap();
+        client.start(minor, PASSWORD, &who).await.unwrap();
+        assert_eq!(client.key.len(), if minor < 2 { 8 } else { 4 + 32 }, "3.{minor}");
+        client.send(&query("SELECT pg_sleep(60)")).await.unwrap();
+        runs(&setup, "pg_sleep(60)").await;
+        if minor >= 2 {
+            // Its begin is not enough.
+            cancel(setup.server.proxy_address(), &client.key[..8]).await.unwrap();
+            runs(&setup, "pg_sleep(60)").await;
+        }
+        cancel(setup.server.proxy_address(), &client.key).await.unwrap();
+        assert_eq!(summary(&client.until_ready().await.unwrap()), "T E(57014) Z(I)");
+    }
 }

@@ -59,7 +59,7 @@ async fn each_mode_asks_for_its_proof_and_takes_no_other() {
 #[tokio::test]
 async fn whoever_comes_again_is_told_the_same() {
     let setup = Setup::new().await;
-    for minor in [0, 2] {
+    for minor in [0, 2, 3] {
         let mut told = Vec::new();
         for _ in 0..3 {
             let mut client = WireClient::connect(setup.server.proxy_address()).await.unwrap();
@@ -71,7 +71,7 @@ async fn whoever_comes_again_is_told_the_same() {
                 parameters.len() > 10 && parameters["TimeZone"] == "Asia/Tokyo",
                 "{parameters:?}"
             );
-            assert_eq!(client.preface.len(), usize::from(minor > 0), "negotiated each time");
+            assert_eq!(client.preface.len(), usize::from(minor > 2), "negotiated each time");
             told.push(parameters);
         }
         assert!(told.windows(2).all(|pair| pair[0] == pair[1]), "{told:?}");
@@ -188,8 +188,10 @@ async fn newer_minor_versions_and_options_are_negotiated_down() {
     client.start(2, PASSWORD, &who).await.unwrap();
     let preface = &client.preface[0];
     assert_eq!(preface.tag, b'v');
-    assert_eq!(preface.body, b"\0\x03\0\0\0\0\0\x01_pq_.shiny\0");
-    assert_eq!(client.key.len(), 8, "the key of protocol 3.0");
+    assert_eq!(preface.body, b"\0\x03\0\x02\0\0\0\x01_pq_.shiny\0");
+    let mut newest = WireClient::connect(setup.server.proxy_address()).await.unwrap();
+    newest.start(9999, PASSWORD, &who[..2]).await.unwrap();
+    assert_eq!(newest.preface[0].body, b"\0\x03\0\x02\0\0\0\0");
     let mut old = WireClient::connect(setup.server.proxy_address()).await.unwrap();
     old.send(&message::packet(&[0, 2, 0, 0])).await.unwrap();
     let replies = old.until_closed().await;
