@@ -18,6 +18,8 @@ cd "$(dirname "$0")/.."
 . scripts/pool.sh
 # shellcheck source=scripts/drivers.sh
 . scripts/drivers.sh
+# shellcheck source=scripts/table.sh
+. scripts/table.sh
 
 MODES=${MODES:-session transaction}
 case "${*:-one}" in
@@ -132,6 +134,7 @@ else
 fi
 export PGHOST=127.0.0.1 PGPORT PGUSER=app PGPASSWORD=secret PGCONNECT_TIMEOUT=20
 
+postgres=$("$(pg_find_bin)/postgres" --version | sed 's/^[^0-9]*\([0-9.]*\).*/\1/')
 results=$dir/results
 : >"$results"
 # count PATTERN: how many lines of the last output.
@@ -175,4 +178,34 @@ for mode in $MODES; do
     [ -z "${DIRECT:-}" ] || break
 done
 [ -z "${RESULTS:-}" ] || cp "$results" "$RESULTS"
+if [ -z "${WRITE:-}" ] || [ -n "${DIRECT:-}" ]; then exit "$status"; fi
+
+# One row for each driver, a column for each mode, and what the driver has nothing for.
+{
+    echo "Written on $(date +%Y-%m-%d) by \`make test-matrix\`, with PostgreSQL $postgres. The numbers are of"
+    echo "the behaviours in [tests/drivers](../tests/drivers/README.md): how many of those that the driver"
+    echo "has anything for are as they have to be."
+    echo
+    awk -F '\t' -v modes="$MODES" '
+        BEGIN {
+            count = split(modes, mode, " ")
+            head = "| driver |"
+            line = "|---|"
+            for (n = 1; n <= count; n++) { head = head " " mode[n] " |"; line = line "---|" }
+            print head " it has no |"
+            print line "---|"
+        }
+        !($1 in title) { order[++drivers] = $1 }
+        { title[$1] = $2; cell[$1, $3] = $4 " of " $4 + $5; lacks[$1] = $7 }
+        END {
+            for (d = 1; d <= drivers; d++) {
+                row = "| " title[order[d]] " |"
+                for (n = 1; n <= count; n++) row = row " " cell[order[d], mode[n]] " |"
+                sub(/ $/, "", lacks[order[d]])
+                gsub(/ /, ", ", lacks[order[d]])
+                print row " " lacks[order[d]] " |"
+            }
+        }' "$results"
+} >"$dir/table"
+table_write docs/compatibility.md drivers "$dir/table"
 exit "$status"

@@ -17,11 +17,14 @@ use tokio_postgres::{AsyncMessage, Config, IsolationLevel, NoTls, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use harness::{
-    Client, Driver, Failure, Login, Outcome, RUNNING, Skip, connect, fails, mode, numbers, same,
-    table, text, variable, walk, walked_all, word,
+    Client, Driver, Failure, Login, Outcome, Skip, connect, fails, mode, numbers, same, table,
+    text, variable, walk, walked_all, word,
 };
 
 const LARGE: usize = 4 << 20;
+/// How many statements with a text of this kind others are running, as text; `{}` is the marker.
+const RUNNING: &str = "SELECT count(*)::text FROM pg_stat_activity, pg_sleep(0.01) \
+    WHERE state = 'active' AND pid <> pg_backend_pid() AND strpos(query, '{}') > 0";
 
 /// A connection, and what arrives on it unasked.
 struct Connected {

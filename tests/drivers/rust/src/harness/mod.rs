@@ -11,10 +11,6 @@ use std::process::ExitCode;
 pub type Failure = Box<dyn Error + Send + Sync>;
 pub type Outcome<T = ()> = Result<T, Failure>;
 
-/// How many statements with a text of this kind others are running, as text; `{}` is the marker.
-pub const RUNNING: &str = "SELECT count(*)::text FROM pg_stat_activity, pg_sleep(0.01) \
-    WHERE state = 'active' AND pid <> pg_backend_pid() AND strpos(query, '{}') > 0";
-
 /// A client's own settings, and another's.
 pub const SETTINGS: [[(&str, &str); 3]; 2] = [
     [
