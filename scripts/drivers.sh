@@ -59,7 +59,10 @@ driver_prepare() {
     mkdir -p "$_cache"
     case "$1" in
         python)
-            driver_unchanged "$_cache" "$_source/requirements.txt" && return 0
+            # The Python that made it may be gone.
+            if driver_unchanged "$_cache" "$_source/requirements.txt" && "$_cache/bin/python" -c ''; then
+                return 0
+            fi
             python3 -m venv --clear "$_cache"
             "$_cache/bin/pip" install --quiet --disable-pip-version-check -r "$_source/requirements.txt"
             cp "$_source/requirements.txt" "$_cache/made-from"
