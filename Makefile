@@ -50,7 +50,7 @@ test-versions: ## Run the Rust core and the drivers with PostgreSQL 14 to 18 (or
 	sh scripts/test-versions.sh
 
 .PHONY: test-roadrunner
-test-roadrunner: ## Run the tests under RoadRunner only; they need Go 1.26.4 or newer
+test-roadrunner: ## Run the tests under RoadRunner only (RR=path of a released rr); they need Go 1.26.4 or newer
 	bash scripts/test-roadrunner.sh
 
 .PHONY: test-frameworks
@@ -60,6 +60,10 @@ test-frameworks: ## Run the PHP package's bridges with the Laravel and Doctrine 
 .PHONY: test-differential
 test-differential: ## Hold CASES (default 5000) random conversations with PostgreSQL and through the proxy
 	TEST_CASES=$${CASES:-5000} $(CARGO) test -p e2e --test wire differential
+
+.PHONY: fuzz
+fuzz: ## Fuzz the parsers of the PostgreSQL door for FUZZ_SECONDS (60) each; needs a nightly toolchain
+	sh scripts/fuzz.sh
 
 .PHONY: check
 check: ## Type-check all Rust code: the quickest answer while editing

@@ -121,7 +121,12 @@ pgpool:
 	if err := os.WriteFile(filepath.Join(rr.dir, ".rr.yaml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	rr.command = exec.Command(must(t, "RR_BINARY"), "-c", filepath.Join(rr.dir, ".rr.yaml"))
+	arguments := []string{"serve", "-c", filepath.Join(rr.dir, ".rr.yaml")}
+	if os.Getenv("RR") != "" {
+		// Has it write the file that `rr stop` looks for.
+		arguments = append(arguments, "-p")
+	}
+	rr.command = exec.Command(must(t, "RR_BINARY"), arguments...)
 	rr.command.Stdout, rr.command.Stderr = rr.log, rr.log
 	if err := rr.command.Start(); err != nil {
 		t.Fatal(err)
@@ -169,6 +174,23 @@ func (rr *roadrunner) answers() {
 		status, body, err := rr.get("/")
 		return err == nil && status == http.StatusOK && body == "42"
 	})
+}
+
+// stop asks RoadRunner to stop: by `rr stop` where it is a released one, else by the signal that it
+// sends.
+func (rr *roadrunner) stop() {
+	rr.t.Helper()
+	if os.Getenv("RR") == "" {
+		if err := rr.command.Process.Signal(syscall.SIGTERM); err != nil {
+			rr.t.Fatal(err)
+		}
+		return
+	}
+	stop := exec.Command(must(rr.t, "RR_BINARY"), "stop", "-s", "-c", filepath.Join(rr.dir, ".rr.yaml"))
+	stop.Dir = rr.dir
+	if output, err := stop.CombinedOutput(); err != nil {
+		rr.t.Fatalf("rr stop: %v: %s", err, output)
+	}
 }
 
 // services finds the rr-pgpool processes of this directory, whoever their parent is.

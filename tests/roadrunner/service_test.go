@@ -56,9 +56,7 @@ func TestStopCompletesEveryRequestInFlight(t *testing.T) {
 		return db.QueryRow(query).Scan(&running) == nil && running >= 3
 	})
 	stopped := time.Now()
-	if err := rr.command.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
+	rr.stop()
 	requests.Wait()
 	close(failures)
 	for failure := range failures {

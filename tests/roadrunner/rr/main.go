@@ -38,7 +38,14 @@ func run() error {
 	path := flag.String("c", ".rr.yaml", "configuration file")
 	var overrides list
 	flag.Var(&overrides, "o", "key.path=value, may be repeated")
-	flag.Parse()
+	// As RoadRunner's own command line has it: rr serve -c file.
+	arguments := os.Args[1:]
+	if len(arguments) > 0 && arguments[0] == "serve" {
+		arguments = arguments[1:]
+	}
+	if err := flag.CommandLine.Parse(arguments); err != nil {
+		return err
+	}
 
 	file, err := filepath.Abs(*path)
 	if err != nil {
