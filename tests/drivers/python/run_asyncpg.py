@@ -299,8 +299,11 @@ class Asyncpg(Behaviours):
                     await conn.execute(f"INSERT INTO {table} VALUES ($1)", n)
                     same(await conn.fetchval("SELECT $1::int", n), n)
 
-        await asyncio.gather(*[work() for _ in range(CLIENTS)])
-        await pool.close()
+        try:
+            await asyncio.gather(*[work() for _ in range(CLIENTS)])
+            await pool.close()
+        finally:
+            pool.terminate()
         expected = sorted(list(range(10)) * CLIENTS)
         same(await self.numbers(await self.connect(), table), expected)
 
