@@ -7,6 +7,8 @@
 
 mod auth;
 mod database;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod interner;
 mod limit;
 mod login;

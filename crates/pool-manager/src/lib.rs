@@ -16,6 +16,8 @@ mod database_pool;
 pub mod dsn;
 mod engine;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod held;
 mod pool;
 mod registry;

@@ -10,6 +10,7 @@ pub mod link;
 pub mod postgres;
 pub mod rpc;
 pub mod seed;
+mod smoke;
 pub mod stream;
 pub mod wire;
 
@@ -18,4 +19,5 @@ pub use link::{Direction, FaultyLink, LinkBuilder, LinkCounters};
 pub use postgres::{Auth, ClusterBuilder, StopMode, TestCluster, TestDatabase};
 pub use rpc::{RpcClient, RpcFault, RpcFrame};
 pub use seed::Seed;
+pub use smoke::smoke;
 pub use wire::{Reply, WireClient, WireError, WireFault};

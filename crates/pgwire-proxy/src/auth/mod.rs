@@ -6,6 +6,8 @@
 
 mod credential;
 mod exchange;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod lookup;
 mod scram;
 mod users;

@@ -25,6 +25,8 @@ use crate::proxy::Proxy;
 use crate::signals::Registration;
 use crate::stream::ClientStream;
 use crate::tls::TlsMode;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use options::startup_settings;
 pub(crate) use welcome::{Welcome, Welcomes};
 use wire::Wire;
 

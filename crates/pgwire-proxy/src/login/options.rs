@@ -33,6 +33,12 @@ pub(super) fn settings(startup: &Startup, role: Option<&str>) -> Result<Settings
     }
 }
 
+/// For fuzzing: the same, without a role and without words.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn startup_settings(startup: &Startup) -> Result<Settings, ()> {
+    settings(startup, None).map_err(drop)
+}
+
 fn is_name(name: &str) -> bool {
     let plain =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '$') || !c.is_ascii();
