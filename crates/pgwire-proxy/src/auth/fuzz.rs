@@ -3,7 +3,7 @@
 use pool_manager::Secret;
 
 use super::AuthMode;
-use super::credential::Credential;
+use super::credential::{BadCredential, Credential};
 use super::scram::{self, Binding, ServerFirst};
 
 /// A client's two messages, a line feed between them: without the password no proof is right.
@@ -39,10 +39,7 @@ pub fn stored_password(bytes: &[u8]) {
             assert_eq!(format!("{credential:?}"), "***");
             let _ = credential.check(AuthMode::ScramSha256, "app");
         }
-        Err(error) => {
-            let shown = error.to_string();
-            let secrets = text.split(['$', ':']).skip(2).filter(|part| part.len() > 16);
-            assert!(secrets.into_iter().all(|part| !shown.contains(part)), "{shown}");
-        }
+        // The same words whatever it holds.
+        Err(error) => assert_eq!(error, BadCredential::Verifier { user: "app".to_owned() }),
     }
 }

@@ -124,3 +124,38 @@ async fn it_ends_with_its_parent_if_asked_to() {
     parent.wait();
     eventually("it has ended, and taken its socket away", || !socket.exists());
 }
+
+/// CPU time of a process so far, in ticks of which a second has a hundred.
+fn ticks(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+#[tokio::test]
+async fn without_file_descriptors_it_waits_for_some_and_does_not_spin() {
+    let db = TestCluster::shared().await.database().await;
+    let serving = Serving::start(&db.dsn(), "");
+    let pid = serving.process.0.id();
+    let mut client = RpcClient::connect(&serving.address()).await.unwrap();
+    client.execute("SELECT 1", json!([])).await.unwrap();
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+    let limit = std::process::Command::new("prlimit")
+        .args([format!("--pid={pid}"), format!("--nofile={}", open + 3)])
+        .status();
+    assert!(limit.unwrap().success());
+    // They connect to the socket; whether they are accepted is another matter.
+    let socket = serving.socket();
+    let waiting: Vec<_> =
+        (0..20).map(|_| std::os::unix::net::UnixStream::connect(&socket).unwrap()).collect();
+    eventually("the log says so", || serving.log().contains("cannot accept"));
+    // What it does while nothing can be done.
+    let before = ticks(pid);
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    assert!(ticks(pid) - before < 30, "it spins: {}", ticks(pid) - before);
+    assert!(serving.log().matches("cannot accept").count() < 40);
+    client.execute("SELECT 2", json!([])).await.unwrap();
+    drop(waiting);
+    let mut late = RpcClient::connect(&serving.address()).await.unwrap();
+    late.execute("SELECT 3", json!([])).await.unwrap();
+}

@@ -6,6 +6,7 @@ mod auto;
 mod cancel;
 mod differential;
 mod disconnects;
+mod docs;
 mod failures;
 mod leaks;
 mod limits;

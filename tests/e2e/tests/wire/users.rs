@@ -244,3 +244,61 @@ async fn pg_authid_is_what_default_asks() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn no_search_path_reaches_the_auth_query() {
+    let base = Setup::new().await;
+    let admin = base.db.admin().await;
+    let name = format!("{}_trap", base.db.name());
+    // A table that would answer in pg_authid's place, in front of it for the pool's role and client.
+    admin
+        .batch_execute(&format!(
+            "CREATE ROLE {name} LOGIN PASSWORD 'right';
+             CREATE ROLE {name}_super SUPERUSER LOGIN PASSWORD 'super';
+             CREATE SCHEMA evil;
+             CREATE TABLE evil.pg_authid AS SELECT '{name}'::name AS rolname, 'wrong' AS rolpassword,
+                 NULL::timestamptz AS rolvaliduntil, true AS rolcanlogin;
+             ALTER ROLE {name}_super SET search_path = evil, pg_catalog"
+        ))
+        .await
+        .unwrap();
+    let dsn = base.db.dsn().replace("app:secret", &format!("{name}_super:super"));
+    let more = json!({"proxy": {"auth_query": "default", "users": {"named": "secret"}}});
+    let server = e2e::TestServer::start(&dsn, &more).await;
+    let who = [
+        ("user", name.as_str()),
+        ("database", "primary"),
+        ("search_path", "evil, pg_catalog"),
+        ("options", "-c search_path=evil,pg_catalog"),
+    ];
+    for _ in 0..2 {
+        let found = WireClient::login(server.proxy_address(), "wrong", &who).await;
+        assert_eq!(fatal(found).code(), "28P01");
+        let mut client = WireClient::login(server.proxy_address(), "right", &who).await.unwrap();
+        assert_eq!(client.rows("SHOW search_path").await, ["evil, pg_catalog"]);
+    }
+    drop(server);
+    eventually("nobody uses them", || async {
+        admin.batch_execute(&format!("DROP ROLE IF EXISTS {name}, {name}_super")).await.is_ok()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn very_long_names_and_passwords_are_refused_and_cost_nothing() {
+    let setup = Setup::with(&json!({"proxy": {"users": {"named": "secret"}}})).await;
+    let long = "x".repeat(4000);
+    for (user, database, password) in [
+        (&long[..], "primary", "secret"),
+        ("named", &long, "secret"),
+        ("named", "primary", &long),
+        (&long, &long, &long),
+    ] {
+        let who = [("user", user), ("database", database)];
+        let found = WireClient::login(setup.server.proxy_address(), password, &who).await;
+        let fault = fatal(found);
+        assert!(["28P01", "3D000"].contains(&fault.code()), "{fault}");
+        assert!(fault.message().len() < 200, "{fault}");
+    }
+    login(&setup, "named", "secret").await.unwrap();
+}
