@@ -3,6 +3,7 @@
 # shellcheck shell=sh
 
 # One of each language, those that speak the protocol in the most different ways; and all.
+# shellcheck disable=SC2034 # scripts/test-matrix.sh reads it
 drivers_one="asyncpg pg pgx jdbc tokio-postgres pgsql"
 drivers_all="psycopg psycopg2 asyncpg sqlalchemy pg postgres pgx libpq jdbc tokio-postgres sqlx pdo pgsql"
 
@@ -10,6 +11,7 @@ drivers_dir=tests/drivers
 drivers_cache=target/drivers
 
 # The names of the behaviours, from the table in the README.
+# shellcheck disable=SC2016 # the quotes are those of the table
 driver_behaviours() { sed -n 's/^| `\([a-z_]*\)` .*/\1/p' $drivers_dir/README.md; }
 
 driver_language() {
@@ -30,7 +32,7 @@ driver_lacks() {
         python) python3 -c 'import venv, ensurepip' 2>/dev/null || echo "Python 3 with venv and pip" ;;
         node) { node --version && npm --version; } >/dev/null 2>&1 || echo "node and npm" ;;
         go) driver_has_go || echo "Go $driver_go_needed or newer" ;;
-        java) { javac -version && mvn --version; } >/dev/null 2>&1 || echo "a JDK and Maven" ;;
+        java) { javac -version && command -v mvn; } >/dev/null 2>&1 || echo "a JDK and Maven" ;;
         rust) cargo --version >/dev/null 2>&1 || echo cargo ;;
         php) php -r 'exit(extension_loaded("pgsql") && extension_loaded("pdo_pgsql") ? 0 : 1);' \
             2>/dev/null || echo "PHP with pgsql and pdo_pgsql" ;;
@@ -76,7 +78,7 @@ driver_prepare() {
         go)
             _cache=$PWD/$_cache
             (
-                cd "$_source"
+                cd "$_source" || exit
                 driver_go vet -mod=readonly ./...
                 driver_go build -mod=readonly -o "$_cache/" ./pgx ./libpq
             )
@@ -85,8 +87,8 @@ driver_prepare() {
             if ! driver_unchanged "$_cache" "$_source/pom.xml"; then
                 rm -rf "$_cache"
                 mkdir -p "$_cache"
-                mvn --quiet --batch-mode -Dstyle.color=never --file "$_source/pom.xml" dependency:copy-dependencies \
-                    -DoutputDirectory="$PWD/$_cache/lib"
+                mvn --batch-mode --file "$_source/pom.xml" dependency:copy-dependencies \
+                    -DoutputDirectory="$PWD/$_cache/lib" >"$_cache/mvn.log" || { cat "$_cache/mvn.log" >&2; return 1; }
                 cp "$_source/pom.xml" "$_cache/made-from"
             fi
             javac -Xlint:all -Werror -cp "$_cache/lib/*" -d "$_cache/classes" "$_source"/*.java

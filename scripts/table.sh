@@ -4,10 +4,10 @@
 # table_write DOCUMENT NAME FILE: puts the file between the document's lines <!-- NAME: begin --> and
 # <!-- NAME: end -->.
 table_write() {
-    grep -q "^<!-- $2: begin -->\$" "$1" && grep -q "^<!-- $2: end -->\$" "$1" || {
+    if ! grep -q "^<!-- $2: begin -->\$" "$1" || ! grep -q "^<!-- $2: end -->\$" "$1"; then
         echo "$1 has no place for the table $2" >&2
         return 1
-    }
+    fi
     awk -v begin="<!-- $2: begin -->" -v end="<!-- $2: end -->" -v file="$3" '
         $0 == end { inside = 0 }
         !inside { print }
