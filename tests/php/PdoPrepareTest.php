@@ -163,7 +163,7 @@ final class PdoPrepareTest extends PdoTestCase
     /** @param list<int> $pids the server processes of all connections */
     private function assertShared(string $database, array $pids): void
     {
-        $expected = $database === self::TRANSACTION ? self::SHARED : 2 * self::SHARED;
+        $expected = $database === self::SESSION ? 2 * self::SHARED : self::SHARED;
         self::assertCount($expected, $pids);
     }
 

@@ -39,6 +39,21 @@ final class PdoSequenceTest extends PdoTestCase
         self::assertSame('2', $other->lastInsertId("{$table}_id_seq"));
     }
 
+    public function testAutoModeKnowsTheLastIdOfWhoeverAsksForIt(): void
+    {
+        $clients = $this->connectSeveral(self::AUTO);
+        $table = $this->createTable($clients[0], 'id serial, n int');
+        // The first question of all may be answered with an error, but never with another's id.
+        $clients[1]->exec("INSERT INTO {$table} (n) VALUES (0)");
+        $this->assertFails('55000', 'lastval is not yet defined', static fn () => $clients[2]->lastInsertId());
+        for ($n = 1; $n <= 20; $n++) {
+            foreach ($clients as $client) {
+                $id = $this->value($client, "INSERT INTO {$table} (n) VALUES ({$n}) RETURNING id");
+                self::assertSame((string) $id, $client->lastInsertId(), "round {$n}");
+            }
+        }
+    }
+
     /** @dataProvider modes */
     #[DataProvider('modes')]
     public function testNobodySeesAnothersId(string $database): void

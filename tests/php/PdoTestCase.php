@@ -15,14 +15,19 @@ use PHPUnit\Framework\TestCase;
 abstract class PdoTestCase extends TestCase
 {
     protected const TRANSACTION = 'by_transaction';
+    protected const AUTO = 'by_auto';
     protected const SESSION = 'by_session';
-    /** The most server connections that clients of the transaction mode share. */
+    /** The most server connections that clients share, but for session mode. */
     protected const SHARED = 3;
 
     /** @return array<string, array{string}> the databases that take clients, by the mode's name */
     public static function modes(): array
     {
-        return ['transaction mode' => [self::TRANSACTION], 'session mode' => [self::SESSION]];
+        return [
+            'transaction mode' => [self::TRANSACTION],
+            'auto mode' => [self::AUTO],
+            'session mode' => [self::SESSION],
+        ];
     }
 
     /** @return array<string, array{string, array<int, mixed>}> databases and ways to prepare */
