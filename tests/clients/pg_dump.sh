@@ -1,6 +1,6 @@
 #!/bin/sh
-# pg_dump through the PostgreSQL door: the same dump as without it. scripts/test-clients.sh says where
-# by MODE, DIRECT and libpq's variables.
+# pg_dump and pg_restore through the PostgreSQL door: the same dump as without it, and from it the same
+# tables. scripts/test-clients.sh says where by MODE, DIRECT and libpq's variables.
 set -u
 # shellcheck source=tests/clients/expect.sh
 . "$(dirname "$0")/expect.sh"
@@ -26,4 +26,13 @@ for format in --format=plain --inserts; do
     same "lines that differ, $format" '' "$(diff "$work/expected" "$work/found" | head -n 20)"
     holds "a row, $format" x00001999 "$(grep 00001999 "$work/found")"
 done
+
+# Its own connection for each job.
+restored=$(direct "SELECT md5(string_agg(dumped::text, ',' ORDER BY id)) FROM dumped")
+pg_dump --format=custom --table='dumped*' --file="$work/dump" "dbname=$PGDATABASE" 2>&1
+direct 'DROP TABLE dumped CASCADE' >/dev/null 2>&1
+same 'what pg_restore says' '' "$(pg_restore --dbname="dbname=$PGDATABASE" --jobs=2 "$work/dump" 2>&1)"
+same 'what it has restored' "$restored" \
+    "$(direct "SELECT md5(string_agg(dumped::text, ',' ORDER BY id)) FROM dumped")"
+same 'a view' 2000 "$(direct 'SELECT count(*) FROM dumped_view')"
 finish pg_dump
