@@ -3,7 +3,7 @@
 # tests/drivers/README.md says what they do. Starts a throw-away PostgreSQL and a server in front of
 # it on free ports, and removes everything at the end. A language whose tools are missing is left out.
 #
-#   MODES              modes of the door (default: session transaction)
+#   MODES              modes of the door (default: session transaction auto)
 #   BEHAVIOURS         names of tests/drivers/README.md (default: all)
 #   DIRECT=1           PostgreSQL itself in place of the door
 #   RR_PGPOOL_BINARY   is tested instead of a new build
@@ -21,7 +21,7 @@ cd "$(dirname "$0")/.."
 # shellcheck source=scripts/table.sh
 . scripts/table.sh
 
-MODES=${MODES:-session transaction}
+MODES=${MODES:-session transaction auto}
 case "${*:-one}" in
     one) drivers=$drivers_one ;;
     all) drivers=$drivers_all ;;

@@ -118,6 +118,8 @@ mod tests {
             "SELECT set_config('a.b', 'c', false)",
             "SELECT lastval()",
             "SELECT pg_advisory_xact_lock(1)",
+            "SELECT pg_advisory_unlock(1)",
+            "SELECT pg_advisory_unlock_all(); CLOSE ALL; UNLISTEN *; RESET ALL",
             "DECLARE c CURSOR FOR SELECT 1",
             "NOTIFY a",
             "UNLISTEN *",

@@ -25,6 +25,8 @@ pub enum SessionNeed {
     Deallocate,
     /// `pg_advisory_lock()` and the other session level advisory lock functions.
     AdvisoryLock,
+    /// `pg_advisory_unlock()` and its relatives: of no use without such a lock, and harmless.
+    AdvisoryUnlock,
     /// `lastval()`, `currval()`
     SequenceValue,
     /// `SET`, but for the forms below.
@@ -106,7 +108,9 @@ impl SessionNeed {
             Self::Prepare => "PREPARE needs a session",
             Self::Execute => "EXECUTE needs a session",
             Self::Deallocate => "DEALLOCATE needs a session",
-            Self::AdvisoryLock => "a session level advisory lock needs a session",
+            Self::AdvisoryLock | Self::AdvisoryUnlock => {
+                "a session level advisory lock needs a session"
+            }
             Self::SequenceValue => "lastval() and currval() need a session or transaction",
             Self::Set => "SET outside a transaction or session",
             Self::SetRole => "SET ROLE or SESSION AUTHORIZATION needs a session",
@@ -150,7 +154,7 @@ impl SessionNeed {
             Self::Prepare => {
                 "begin one with SessionBegin, or leave it to Execute, which prepares by itself"
             }
-            Self::AdvisoryLock => {
+            Self::AdvisoryLock | Self::AdvisoryUnlock => {
                 "begin one with SessionBegin, or use pg_advisory_xact_lock after TransactionBegin"
             }
             Self::SequenceValue => {

@@ -94,9 +94,9 @@ const TOUCHING: &[(&str, Effect)] = &[
     ("nextval", Effect::SessionSafe),
     ("pg_advisory_lock", Effect::Needs(SessionNeed::AdvisoryLock)),
     ("pg_advisory_lock_shared", Effect::Needs(SessionNeed::AdvisoryLock)),
-    ("pg_advisory_unlock", Effect::Needs(SessionNeed::AdvisoryLock)),
-    ("pg_advisory_unlock_all", Effect::Needs(SessionNeed::AdvisoryLock)),
-    ("pg_advisory_unlock_shared", Effect::Needs(SessionNeed::AdvisoryLock)),
+    ("pg_advisory_unlock", Effect::Needs(SessionNeed::AdvisoryUnlock)),
+    ("pg_advisory_unlock_all", Effect::Needs(SessionNeed::AdvisoryUnlock)),
+    ("pg_advisory_unlock_shared", Effect::Needs(SessionNeed::AdvisoryUnlock)),
     // Released when the statement's own transaction ends.
     ("pg_advisory_xact_lock", Effect::SessionSafe),
     ("pg_advisory_xact_lock_shared", Effect::SessionSafe),

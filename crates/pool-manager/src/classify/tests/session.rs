@@ -101,7 +101,7 @@ fn functions_that_need_a_session() {
         ("SELECT currval('s')", SessionNeed::SequenceValue),
         ("SELECT pg_advisory_lock(1)", SessionNeed::AdvisoryLock),
         ("SELECT pg_try_advisory_lock_shared(1, 2)", SessionNeed::AdvisoryLock),
-        ("SELECT pg_catalog.pg_advisory_unlock_all()", SessionNeed::AdvisoryLock),
+        ("SELECT pg_catalog.pg_advisory_unlock_all()", SessionNeed::AdvisoryUnlock),
         ("UPDATE t SET a = currval('s')", SessionNeed::SequenceValue),
         ("SELECT lo_open(1, 131072)", SessionNeed::LargeObject),
         ("SELECT loread(0, 100)", SessionNeed::LargeObject),
