@@ -20,6 +20,11 @@ pub enum ClientStream {
 }
 
 impl ClientStream {
+    /// Whether it is encrypted.
+    pub(crate) fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
     /// Sends what TLS holds back because the socket was full; ready when there is nothing of that,
     /// and else the task is woken.
     pub(crate) fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

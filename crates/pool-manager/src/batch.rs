@@ -190,15 +190,24 @@ async fn run<R: BatchResults>(
             pool.within_limit(batch.limit, checkout.command(SAVEPOINT)).await?;
         }
         let (failed, run) = run_once(checkout, &pool, plan, &execution, results, batch.limit).await;
-        if let BatchRun::Uncommitted(error) = run {
-            return Err(error.into());
-        }
-        let Some(failed) = failed else { break };
-        undo(checkout, own).await;
-        // Nothing of it has happened: plans that were out of date are prepared anew.
-        let stale = matches!(run, BatchRun::Stale);
-        if !(stale && own && attempts > 0 && checkout.at_rest()) {
-            return Ok(BatchEnd::Failed(failed));
+        match (run, failed) {
+            (BatchRun::Uncommitted(error), _) => return Err(error.into()),
+            // All have succeeded, and the server says nothing more.
+            (BatchRun::Stuck, None) if execution.bond == Bond::Whole => {
+                return Err(Error::OutcomeUnknown { what: "COMMIT" });
+            }
+            (BatchRun::Stuck, None) => {
+                return Err(Error::TimedOut(pool.limit(batch.limit).unwrap_or_default()));
+            }
+            (BatchRun::Done | BatchRun::Stale, None) => break,
+            (run, Some(failed)) => {
+                undo(checkout, own).await;
+                // Nothing of it has happened: plans that were out of date are prepared anew.
+                let stale = matches!(run, BatchRun::Stale);
+                if !(stale && own && attempts > 0 && checkout.at_rest()) {
+                    return Ok(BatchEnd::Failed(failed));
+                }
+            }
         }
     }
     match execution.bond {

@@ -86,6 +86,10 @@ impl Exchange {
             (AuthMode::Md5 | AuthMode::ScramSha256, Some(Form::Scram(verifier))) => {
                 State::Sasl { verifier: verifier.clone(), pretended: false }
             }
+            // As a user who has a verifier is asked, where some have one.
+            (AuthMode::Md5, None) if pretence.slow => {
+                State::Sasl { verifier: pretence.verifier(user), pretended: true }
+            }
             (AuthMode::ScramSha256, _) => {
                 State::Sasl { verifier: pretence.verifier(user), pretended: true }
             }

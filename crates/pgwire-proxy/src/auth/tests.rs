@@ -103,6 +103,12 @@ fn unknown_users_are_asked_the_same_questions() {
         assert_eq!(kind("app"), kind("other"), "{mode:?}");
     }
     let verifier = password::scram_sha_256(b"secret");
+    let mixed = users(AuthMode::Md5, &verifier);
+    let kind = |user| match begin(&mixed, user).start() {
+        Step::Ask(code, _) => code,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((kind("app"), kind("other")), (10, 10));
     let users = users(AuthMode::Password, &verifier);
     assert!(begin(&users, "app").is_slow() && begin(&users, "other").is_slow());
 }

@@ -99,7 +99,8 @@ impl Users {
         let is_slow = |known: &Known| {
             matches!(known.credential.as_ref().map(Credential::form), Some(Form::Scram(_)))
         };
-        let slow = known.values().any(is_slow);
+        // What is looked up mostly is a verifier.
+        let slow = lookup.is_some() || known.values().any(is_slow);
         let lookup = lookup.map(Arc::new);
         Ok(Self { mode, known, lookup, pretence: Pretence { key, slow } })
     }

@@ -92,7 +92,7 @@ pub(crate) async fn login(proxy: &Arc<Proxy>, stream: ClientStream) -> Login {
         error.severity = "FATAL".to_owned();
         tracing::debug!(sqlstate = %error.code, "client refused: {error}");
         wire.say(|out| backend::error(out, &error));
-        let _ = tokio::time::timeout(Duration::from_secs(1), wire.send()).await;
+        let _ = tokio::time::timeout(Duration::from_secs(1), wire.end()).await;
     }
     Login::Over
 }

@@ -134,6 +134,15 @@ impl Wire {
         Ok(())
     }
 
+    /// Sends what is queued, and nothing more.
+    pub(super) async fn end(&mut self) -> io::Result<()> {
+        self.send().await?;
+        match &mut self.stream {
+            Some(stream) => stream.shutdown().await,
+            None => Ok(()),
+        }
+    }
+
     /// The connection, and what was read ahead of the session.
     pub(super) fn into_parts(self) -> (Option<ClientStream>, BytesMut) {
         // An idle client holds no buffer.

@@ -81,11 +81,18 @@ pub(super) struct Attached {
     pub(super) replay: Replay,
     /// The time limit that what runs has exceeded.
     pub(super) out_of_time: Option<Duration>,
+    /// Units of the client's that have ended, and how many of them with an error, since they were
+    /// counted.
+    pub(super) ended: (u32, u32),
+    /// A unit has ended since the clock was looked at.
+    pub(super) progressed: bool,
+    /// How often DISCARD ALL under way must not end the pin, for what pins was sent behind it.
+    pub(super) pinned_behind: usize,
     /// Something has run since the connection was attached, or given a moment's grace, that may
     /// have drawn from a sequence.
     pub(super) wrote: bool,
-    /// The client needs it no more, and keeps it for a moment.
-    pub(super) lingering: bool,
+    /// The client needs it no more, and keeps it for a moment, since then.
+    pub(super) lingering: Option<tokio::time::Instant>,
     /// Since when a transaction has been open, where its time is limited.
     pub(super) transaction_since: Option<tokio::time::Instant>,
     /// Since when the server has been working on the unit at the front.
@@ -175,8 +182,11 @@ impl Default for Attached {
             cancelling: None,
             replay: Replay::default(),
             out_of_time: None,
+            ended: (0, 0),
+            progressed: false,
+            pinned_behind: 0,
             wrote: false,
-            lingering: false,
+            lingering: None,
             transaction_since: None,
             busy_since: Instant::now(),
         }
@@ -199,8 +209,10 @@ impl Attached {
         self.unnamed = None;
         self.reads_otherwise = false;
         self.wrote = false;
-        self.lingering = false;
+        self.lingering = None;
         self.transaction_since = None;
+        self.ended = (0, 0);
+        self.pinned_behind = 0;
         self.replay.forget();
         if self.owed.capacity() > USUAL_PIPELINE {
             self.owed = VecDeque::with_capacity(USUAL_BATCH);
@@ -296,10 +308,11 @@ impl Attached {
     /// too many are closed, and another client's sequence values are forgotten before anything
     /// can ask for them.
     pub(super) fn prepare_for(&mut self, class: Option<&Classification>, user: User) {
-        self.lingering = false;
+        self.lingering = None;
         if !self.is_free() {
             return;
         }
+        self.pinned_behind = 0;
         while self.private.len() > MAX_PRIVATE {
             // One that is needed again is prepared again.
             let (_, name) = self.private.remove(0);

@@ -80,7 +80,8 @@ impl Clock {
             Phase::Idle => self.idle,
             Phase::IdleInTransaction => self.idle_in_transaction,
             Phase::Running => self.query,
-            Phase::Lingering => Some(LINGER),
+            // Counted from its own begin, whatever the client does meanwhile.
+            Phase::Lingering => None,
         }
     }
 
@@ -114,6 +115,9 @@ impl Session {
     /// Takes note of what the client is doing, and acts when it has done so for too long.
     pub(super) fn look_at_clock(&mut self, cx: &mut Context<'_>) -> Option<Step> {
         let lingering = self.is_lingering();
+        if let Some(server) = self.server.as_deref_mut() {
+            self.was_active |= std::mem::take(&mut server.progressed);
+        }
         if self.clock.is_off() && !lingering {
             return None;
         }
@@ -136,7 +140,9 @@ impl Session {
             self.was_active = false;
         }
         let transaction_ends = self.transaction_ends(phase);
-        let phase_ends = self.clock.deadline();
+        let lingers_since = self.server.as_ref().and_then(|server| server.lingering);
+        let linger_ends = lingers_since.filter(|_| lingering).map(|since| since + LINGER);
+        let phase_ends = linger_ends.or_else(|| self.clock.deadline());
         let first = [transaction_ends, phase_ends].into_iter().flatten().min();
         if self.clock.poll_until(first, cx).is_pending() {
             return None;

@@ -207,8 +207,8 @@ impl Attached {
             Effect::Deallocates(change) => self.undo(change, client),
             Effect::DeallocatesAll(names) | Effect::DiscardsAll(names) => {
                 client.names.put_back(*names);
-                // It has statements that nobody knows.
-                self.connection.soil();
+                // It has statements that nobody knows, and that no reset takes away.
+                self.connection.taint();
             }
         }
     }

@@ -124,6 +124,18 @@ pub(super) enum OwnQuery {
     Fails,
 }
 
+impl Expect {
+    /// Whether it is a DISCARD ALL that the server has not come to.
+    pub(super) fn discards_all(&self) -> bool {
+        let ending = match self {
+            Self::Execute(ending) => ending,
+            Self::Query(query) => &query.ending,
+            _ => return false,
+        };
+        matches!(ending.effect, Effect::DiscardsAll(_))
+    }
+}
+
 impl Effect {
     fn change(&self) -> Option<&Change> {
         if let Self::Deallocates(change) = self { Some(change) } else { None }

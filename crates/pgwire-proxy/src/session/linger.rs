@@ -8,6 +8,8 @@ use std::time::Duration;
 use pool_manager::TransactionStatus;
 use pool_manager::classify::{Classification, SessionNeed, StatementKind, TransactionControl};
 
+use tokio::time::Instant;
+
 use super::attached::Attached;
 use super::{ClientState, Session};
 use crate::database::{Database, Mode};
@@ -54,14 +56,14 @@ impl Session {
 
     /// Whether the connection is only kept in case that the client asks.
     pub(super) fn is_lingering(&self) -> bool {
-        self.server.as_ref().is_some_and(|server| server.lingering && server.is_free())
+        self.server.as_ref().is_some_and(|server| server.lingering.is_some() && server.is_free())
     }
 
     /// It has not asked in time.
     pub(super) fn linger_ends(&mut self) {
         self.client.linger.was_in_vain();
         if let Some(server) = self.server.as_deref_mut() {
-            server.lingering = false;
+            server.lingering = None;
         }
         self.release_if_done();
     }
@@ -74,9 +76,9 @@ impl Attached {
             return false;
         }
         if std::mem::take(&mut self.wrote) {
-            self.lingering = client.linger.grants(&client.database);
+            self.lingering = client.linger.grants(&client.database).then(Instant::now);
         }
-        self.lingering
+        self.lingering.is_some_and(|since| since.elapsed() < LINGER)
     }
 }
 

@@ -33,10 +33,12 @@ impl Session {
         }
         self.note_sequence_question(class);
         let server = self.server.as_deref_mut()?;
+        let reason = reason(class, sql)?;
+        // A DISCARD ALL that the server has not come to yet must not end what begins behind it.
+        server.pinned_behind = server.owed.iter().filter(|owed| owed.discards_all()).count();
         if server.connection.is_pinned() {
             return None;
         }
-        let reason = reason(class, sql)?;
         if let Err(error) = server.connection.pin(reason.label) {
             let mut error = error.to_server_error();
             "ERROR".clone_into(&mut error.severity);

@@ -160,6 +160,10 @@ impl Attached {
             self.synthesise(output);
             return Ok(None);
         }
+        self.progressed = true;
+        if self.status() == TransactionStatus::Idle {
+            self.transaction_since = None;
+        }
         let is_last = self.is_free();
         let idle = self.status() == TransactionStatus::Idle;
         if is_last && idle {

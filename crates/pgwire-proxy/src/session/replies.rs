@@ -157,7 +157,10 @@ impl Attached {
         }
         if matches!(ending.effect, Effect::DiscardsAll(_)) {
             client.want(Arc::clone(&client.startup));
-            self.connection.unpin();
+            match self.pinned_behind.checked_sub(1) {
+                Some(left) => self.pinned_behind = left,
+                None => self.connection.unpin(),
+            }
         }
     }
 
@@ -185,13 +188,15 @@ impl Attached {
             _ => return Err(self.connection.out_of_step()),
         };
         self.completed = false;
-        self.failed = false;
+        let failed = std::mem::take(&mut self.failed);
         if self.status() == TransactionStatus::Idle {
             self.portals.clear();
         }
         let is_own = matches!(ended, Expect::Own(_));
         if !is_own {
             self.replay_is_over();
+            self.ended.0 += 1;
+            self.ended.1 += u32::from(failed);
         }
         Ok(is_own)
     }

@@ -31,7 +31,10 @@ impl Session {
             return Taken::Attach;
         }
         if let Some(error) = self.pin_for(&class, sql) {
-            return self.refuse_query(error);
+            let refused = self.refuse_query(error);
+            // Nothing was sent on the connection that it has got for this.
+            self.release_if_done();
+            return refused;
         }
         let Some(server) = self.server.as_deref_mut() else { return Taken::Attach };
         server.prepare_for(Some(&class), who);

@@ -8,7 +8,8 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use pool_manager::{
-    Checkout, Error, STATEMENT_PREFIX, ServerError, Settings, SqlState, TransactionStatus,
+    Checkout, Error, STATEMENT_PREFIX, ServerError, Settings, SettingsQuestion, SqlState,
+    TransactionStatus,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
@@ -16,7 +17,7 @@ use tokio::sync::oneshot;
 use super::attached::Attached;
 use super::cancel::Cancelling;
 use super::expect::OwnQuery;
-use super::{READ_AHEAD, READ_CHUNK, Session};
+use super::{ClientState, READ_AHEAD, READ_CHUNK, Session};
 use crate::database::Mode;
 use crate::message::backend;
 
@@ -165,8 +166,12 @@ impl Session {
         let client = &mut self.client;
         let settled = async {
             let captured = connection.capture_settings(&client.wanted, &question).await?;
-            let startup = client.startup.iter().filter(|(name, _)| captured.get(name).is_none());
-            let all = startup.chain(captured.iter());
+            let none = leaves_its_role(client, &captured, &question).then_some(("role", "none"));
+            let captured = captured.iter().filter(|pair| *pair != ("role", "none")).chain(none);
+            let captured: Vec<_> = captured.collect();
+            let is_captured = |name: &str| captured.iter().any(|(other, _)| *other == name);
+            let startup = client.startup.iter().filter(|(name, _)| !is_captured(name));
+            let all = startup.chain(captured.iter().copied());
             let all = all.map(|(name, value)| (name.to_owned(), value.to_owned()));
             let wanted = client.database.share_settings(Settings::accepted(all));
             client.want(Arc::clone(&wanted));
@@ -211,19 +216,20 @@ impl Session {
         let now = self.now();
         if let Some(server) = self.server.as_deref_mut() {
             let took = now.saturating_duration_since(server.busy_since);
-            server.connection.count_query(took, server.failed);
-            server.failed = false;
-            server.busy_since = now;
-            if server.status() == TransactionStatus::Idle {
-                server.transaction_since = None;
+            // The time of all of them together; it is the average that counts.
+            let (ended, failed) = std::mem::take(&mut server.ended);
+            for index in 0..ended {
+                let took = if index == 0 { took } else { Duration::ZERO };
+                server.connection.count_query(took, index < failed);
             }
+            server.busy_since = now;
             self.was_active = true;
         }
     }
 
     /// Whether nothing is left to be done when it is over.
     pub(super) fn has_ended(&self) -> bool {
-        self.server.is_none() && self.output.is_empty()
+        self.server.is_none() && self.output.is_empty() && !self.stream.is_tls()
     }
 
     /// The end: a transaction that is open is rolled back, what runs is cancelled by letting go of
@@ -253,7 +259,8 @@ impl Session {
                 server.connection.soil();
             }
         }
-        if !self.output.is_empty() {
+        // TLS may hold back what was written, and says goodbye itself.
+        if !self.output.is_empty() || self.stream.is_tls() {
             let last_words = async {
                 let _ = self.stream.write_all(&self.output).await;
                 let _ = self.stream.shutdown().await;
@@ -261,4 +268,13 @@ impl Session {
             let _ = tokio::time::timeout(GOODBYE, last_words).await;
         }
     }
+}
+
+/// Whether a client that has come with a role goes without one from now on: it has said SET ROLE NONE,
+/// now or before. RESET ROLE goes back to the role, RESET ALL leaves it as it is.
+fn leaves_its_role(client: &ClientState, captured: &Settings, question: &SettingsQuestion) -> bool {
+    let is_named = question.names.iter().any(|name| name == "role");
+    let is_reset = is_named && question.everything;
+    let has_none = captured.get("role").is_none_or(|role| role == "none");
+    has_none && !is_reset && client.startup.get("role").is_some()
 }

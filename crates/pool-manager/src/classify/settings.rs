@@ -94,9 +94,8 @@ fn set(mut head: Lexemes<'_>, touched: &mut TouchedSettings) {
     } else {
         head.next()
     };
-    touched.resets |= value.is_some_and(|value| {
-        ["default", "local", "none"].iter().any(|word| value.token.is_word(word))
-    });
+    touched.resets |= value
+        .is_some_and(|value| ["default", "local"].iter().any(|word| value.token.is_word(word)));
 }
 
 fn reset(mut head: Lexemes<'_>, touched: &mut TouchedSettings) {

@@ -147,11 +147,11 @@ impl ServerConnection {
         let one_sync = fate != Fate::Own;
         let stop = batch.bond != Bond::None;
         let mut statements = self.prepare_all(flight).await;
-        for statement in &mut statements {
-            if let Some(late) = batch.late()
-                && statement.is_ok()
-            {
-                *statement = Err(late);
+        // Once for all of them: what is sent of a whole batch is committed.
+        if let Some(ExecuteError::TimedOut(limit)) = batch.late() {
+            let late = |statement: &&mut Result<_, _>| statement.is_ok();
+            for statement in statements.iter_mut().filter(late) {
+                *statement = Err(ExecuteError::TimedOut(limit));
             }
         }
         for what in flight {
@@ -268,7 +268,15 @@ impl ServerConnection {
             *first = Err(error);
         }
         for (what, place) in flight.iter().zip(statements) {
-            let Ok(statement) = &*place else { continue };
+            let statement = match &*place {
+                Ok(statement) => statement,
+                Err(_) if matches!(fate, Fate::Begun | Fate::Whole) => {
+                    sent = false;
+                    break;
+                }
+                Err(_) if stop => break,
+                Err(_) => continue,
+            };
             let queued = statement.check_count(what.args);
             match queued.and_then(|()| self.queue_run(statement, what.args)) {
                 Ok(()) if fate != Fate::Own => sent = true,

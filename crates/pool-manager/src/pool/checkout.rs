@@ -29,6 +29,8 @@ pub struct Checkout {
     counted: bool,
     /// Counted as pinned, and so to be counted as free of it.
     pinned: bool,
+    /// It was pinned: whatever the configuration says, it is reset.
+    was_pinned: bool,
 }
 
 /// A connection, its place in bb8, and the right to it.
@@ -51,6 +53,7 @@ impl Checkout {
             pool,
             counted: false,
             pinned: false,
+            was_pinned: false,
         }
     }
 
@@ -88,6 +91,7 @@ impl Checkout {
             ));
         }
         taken.connection.soil();
+        self.was_pinned = true;
         if !std::mem::replace(&mut self.pinned, true) {
             self.pool.counters().pinned(reason);
         }
@@ -123,7 +127,7 @@ impl Checkout {
             if self.pinned {
                 self.pool.counters().unpinned();
             }
-            self.pool.take_back(taken, now());
+            self.pool.take_back(taken, self.was_pinned, now());
         }
     }
 }
@@ -154,7 +158,7 @@ impl Drop for Checkout {
 
 impl Pool {
     /// Decides what becomes of a connection that was let go.
-    fn take_back(&self, taken: Taken, now: Instant) {
+    fn take_back(&self, taken: Taken, was_pinned: bool, now: Instant) {
         let Taken { connection, slot, permits } = taken;
         let closing = self.0.is_closing.load(Ordering::Relaxed);
         if closing
@@ -163,7 +167,7 @@ impl Pool {
             || connection.is_expired(now)
         {
             self.discard(connection, slot, permits);
-        } else if self.needs_reset(&connection) {
+        } else if was_pinned || self.needs_reset(&connection) {
             let pool = self.clone();
             self.0.runtime.spawn(pool.reset(connection, slot, permits));
         } else {

@@ -519,3 +519,52 @@ async fn a_server_lost_at_the_commit_of_a_batch_leaves_it_unknown() {
     assert_eq!(reply["sqlstate"], "40003", "{reply}");
     assert!(reply["error"].as_str().unwrap().contains("COMMIT"), "{reply}");
 }
+
+#[tokio::test]
+async fn a_time_that_ends_anywhere_leaves_all_or_none() {
+    let (setup, mut client) = setup(json!({})).await;
+    setup.db.batch("CREATE TABLE many (batch int, n int)").await;
+    for batch in 0..300 {
+        let insert =
+            |n: i64| json!({"query": "INSERT INTO many VALUES ($1, $2)", "args": [batch, n]});
+        let statements: Value = (0..60).map(insert).collect();
+        let request = json!({"statements": statements, "atomic": true, "timeout": 1});
+        client.call("ExecuteBatch", request).await.unwrap();
+    }
+    let sql =
+        "SELECT count(*) AS n FROM (SELECT FROM many GROUP BY batch HAVING count(*) <> 60) AS s";
+    assert_eq!(ok(client.execute(sql, json!([])).await)["rows"][0]["n"], 0);
+}
+
+#[tokio::test]
+async fn a_server_that_falls_silent_at_the_commit_leaves_it_unknown() {
+    let linked = Linked::with(&json!({"backends": {"primary": {
+        "pool": {"max_connections": 1, "min_connections": 0},
+    }}}))
+    .await;
+    linked
+        .setup
+        .db
+        .batch(
+            "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
+             'BEGIN RAISE NOTICE ''flushes''; PERFORM pg_sleep(60); RETURN NULL; END';
+             CREATE TABLE w (a int);
+             CREATE CONSTRAINT TRIGGER late AFTER INSERT ON w DEFERRABLE INITIALLY DEFERRED
+             FOR EACH ROW WHEN (new.a > 1) EXECUTE FUNCTION wait()",
+        )
+        .await;
+    let mut client = linked.server.client().await;
+    let both = |a: i64| {
+        let insert = json!({"query": "INSERT INTO w VALUES ($1)", "args": [a]});
+        json!({"atomic": true, "timeout": 1500, "statements": [insert, insert]})
+    };
+    ok(client.call("ExecuteBatch", both(1)).await);
+    client.send_json("ExecuteBatch", &both(2)).await.unwrap();
+    let running = "wait_event = 'PgSleep'";
+    eventually("it commits", || async { linked.setup.count(running).await == 1 }).await;
+    linked.link.blackhole();
+    let (_, reply) = client.recv_json().await.unwrap();
+    assert_eq!(reply["sqlstate"], "40003", "{reply}");
+    linked.link.resume();
+    linked.setup.db.kill_backends(running).await;
+}

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use test_support::{RpcClient, StopMode, TestCluster};
 
 /// Every field of the Go plugin's DatabaseStats and ours, but for `last_error`.
-const NUMBERS: [&str; 21] = [
+const NUMBERS: [&str; 22] = [
     "total_connections",
     "idle_connections",
     "active_connections",

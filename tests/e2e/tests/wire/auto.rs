@@ -243,3 +243,79 @@ async fn who_does_not_ask_does_not_keep() {
     assert_eq!(ask(&mut client, "DISCARD ALL").await, "C(DISCARD ALL) Z(I)");
     assert_eq!(refused(&mut client, "SELECT lastval()").await.code(), "55000");
 }
+
+#[tokio::test]
+async fn a_client_that_may_not_pin_sits_on_nothing() {
+    let setup = auto(2, "1").await;
+    let (mut first, mut second) = (setup.wire().await, setup.wire().await);
+    first.rows("LISTEN news").await;
+    assert_eq!(refused(&mut second, "LISTEN news").await.code(), "53300");
+    // It is idle now, and the other connection is everybody's.
+    assert_eq!(setup.wire().await.rows("SELECT 1").await, ["1"]);
+    let batch = [parse("", "LISTEN a"), bind("", "", &[]), execute("", 0), sync()];
+    assert_eq!(say(&mut second, &batch).await, "1 E(53300) Z(I)");
+    assert_eq!(setup.wire().await.rows("SELECT 1").await, ["1"]);
+}
+
+#[tokio::test]
+async fn what_comes_behind_discard_all_in_its_batch_stays() {
+    let setup = auto(2, "50%").await;
+    for pinned_before in [false, true] {
+        let (mut client, mut other) = (setup.wire().await, setup.wire().await);
+        if pinned_before {
+            client.rows("LISTEN before").await;
+        }
+        let run = |sql: &str| [parse("", sql), bind("", "", &[]), execute("", 0)].concat();
+        let batch = [run("DISCARD ALL"), run("LISTEN news"), sync()];
+        let replies = say(&mut client, &batch).await;
+        assert_eq!(replies, "1 2 C(DISCARD ALL) 1 2 C(LISTEN) Z(I)");
+        let channels = "SELECT pg_listening_channels()";
+        assert_eq!(client.rows(channels).await, ["news"]);
+        assert_eq!(other.rows(channels).await, Vec::<String>::new());
+        // The next one ends it.
+        let replies = say(&mut client, &[run("DISCARD ALL"), sync()]).await;
+        assert_eq!(replies, "1 2 C(DISCARD ALL) Z(I)");
+        let stats = stats(&mut setup.client().await).await;
+        assert_eq!(stats["pinned_clients"], 0, "{stats}");
+        assert_eq!(client.rows(channels).await, Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn the_moment_for_lastval_ends_whatever_the_client_sends() {
+    let setup = auto(1, "100%").await;
+    setup.db.batch("CREATE TABLE t (a serial, b text)").await;
+    let (mut client, mut other) = (setup.wire().await, setup.wire().await);
+    other.rows("INSERT INTO t (b) VALUES ('x')").await;
+    assert_eq!(refused(&mut client, "SELECT lastval()").await.code(), "55000");
+    client.rows("INSERT INTO t (b) VALUES ('x')").await;
+    let waits = async { other.rows("SELECT 1").await };
+    tokio::pin!(waits);
+    let (mut syncs, idle) = (0, [sync()]);
+    loop {
+        tokio::select! {
+            biased;
+            answer = &mut waits => break assert_eq!(answer, ["1"]),
+            reply = client.exchange(&idle) => {
+                reply.unwrap();
+                syncs += 1;
+                assert!(syncs < 5000, "it is kept for ever");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_pinned_connection_is_reset_whatever_the_configuration_says() {
+    let setup = Setup::with(&json!({"backends": {"primary": {
+        "pool": {"max_connections": 1, "max_held": "100%"},
+        "behavior": {"mode": "auto", "reset_on_return": false},
+    }}}))
+    .await;
+    let mut client = setup.wire().await;
+    client.rows("CREATE TEMP TABLE mine (a int); LISTEN news").await;
+    drop(client);
+    let mut next = setup.wire().await;
+    assert_eq!(refused(&mut next, "TABLE mine").await.code(), "42P01");
+    assert_eq!(next.rows("SELECT count(*) FROM pg_listening_channels()").await, ["0"]);
+}

@@ -265,3 +265,49 @@ async fn a_client_that_waits_long_is_told_why() {
     assert_eq!(summary(&client.until_ready().await.unwrap()), "T D(1) C(SELECT 1) Z(I)");
     assert_eq!(client.rows("SELECT 2").await, ["2"]);
 }
+
+#[tokio::test]
+async fn a_pipeline_of_short_statements_is_never_a_long_one() {
+    for (limits, mode) in [
+        (json!({"transaction_timeout": "300ms"}), "transaction"),
+        (json!({"query_timeout": "300ms"}), "session"),
+        (json!({"transaction_timeout": "300ms", "query_timeout": "300ms"}), "auto"),
+    ] {
+        let setup = Setup::with(&json!({"proxy": limits, "backends": {"primary": {
+            "pool": {"max_held": "100%"}, "behavior": {"mode": mode},
+        }}}))
+        .await;
+        let mut client = setup.wire().await;
+        let unit = [parse("", "SELECT pg_sleep(0.005)"), bind("", "", &[]), execute("", 0), sync()];
+        // Always two more under way, so that the server always owes something.
+        client.send_all(&[unit.concat(), unit.concat()]).await.unwrap();
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_millis(900) {
+            client.send_all(&unit).await.unwrap();
+            let replies = summary(&client.until_ready().await.unwrap());
+            assert!(!replies.contains("E("), "{mode}: {replies}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_statement_of_a_pipeline_is_counted_and_so_are_errors() {
+    let setup = with(json!({}), json!({})).await;
+    let mut client = setup.wire().await;
+    client.rows("SELECT 1").await;
+    let count = || async {
+        let stats = ok(setup.client().await.call("PoolStats", json!({})).await);
+        let of = |name: &str| stats["stats"]["primary"][name].as_u64().unwrap();
+        (of("query_count"), of("error_count"))
+    };
+    let before = count().await;
+    let pipeline: Vec<_> =
+        (0..20).map(|n| query(if n % 2 == 0 { "SELECT 1" } else { "SELECT 1/0" })).collect();
+    client.send_all(&pipeline).await.unwrap();
+    for _ in 0..20 {
+        client.until_ready().await.unwrap();
+    }
+    refused(&mut client, "SELECT 1/0").await;
+    let after = count().await;
+    assert_eq!((after.0 - before.0, after.1 - before.1), (21, 11));
+}

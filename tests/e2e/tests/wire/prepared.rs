@@ -340,3 +340,22 @@ async fn in_a_pipeline_with_queries_between() {
         assert_eq!(summary(&client.until_ready().await.unwrap()), expected);
     }
 }
+
+#[tokio::test]
+async fn a_discard_all_that_fails_leaves_no_statements_for_ever() {
+    let setup = over(1).await;
+    let mut client = setup.wire().await;
+    for round in 0..5 {
+        client.query("BEGIN").await.unwrap();
+        client.query("DISCARD ALL").await.unwrap();
+        client.query("ROLLBACK").await.unwrap();
+        for n in 0..20 {
+            let name = format!("s{round}_{n}");
+            let sql = format!("SELECT {n} + {round}");
+            say(&mut client, &[parse(&name, &sql), bind("", &name, &[]), execute("", 0), sync()])
+                .await;
+        }
+    }
+    let kept = client.rows("SELECT count(*) FROM pg_prepared_statements").await;
+    assert!(kept[0].parse::<u32>().unwrap() <= 100, "{kept:?}");
+}

@@ -270,3 +270,14 @@ async fn a_server_can_be_reached_by_tls_at_once() {
     let replies = client.until_ready().await.unwrap();
     assert!(replies.iter().any(|reply| reply.error().is_some_and(|e| e.code() == "57014")));
 }
+
+#[tokio::test]
+async fn all_of_a_result_comes_before_the_end() {
+    let secured = Secured::with("require", "scram-sha-256").await;
+    let slow = WireTls { receive_buffer: Some(4096), ..secured.tls.clone() };
+    let mut client = secured.login(&slow).await.unwrap();
+    let rows = "SELECT repeat('z', 1000) FROM generate_series(1, 3000)";
+    client.send_all(&[message::query(rows), message::terminate()]).await.unwrap();
+    let replies = client.until_closed().await;
+    assert_eq!(replies.iter().filter(|reply| reply.tag == b'D').count(), 3000);
+}

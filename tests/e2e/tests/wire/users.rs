@@ -302,3 +302,34 @@ async fn very_long_names_and_passwords_are_refused_and_cost_nothing() {
     }
     login(&setup, "named", "secret").await.unwrap();
 }
+
+#[tokio::test]
+async fn a_client_can_leave_the_role_that_it_came_with() {
+    for mode in ["transaction", "auto", "session"] {
+        let users = |name: &str| {
+            json!({"proxy": {"users": {
+                "reports": {"password": "hidden", "role": format!("{name}_reader")},
+            }}, "backends": {"primary": {
+                "pool": {"max_connections": 2}, "behavior": {"mode": mode},
+            }}})
+        };
+        let (setup, name) = with_roles(users).await;
+        let mut client = login(&setup, "reports", "hidden").await.unwrap();
+        let who = "SELECT current_user";
+        for none in ["SET ROLE NONE", "SET ROLE 'none'"] {
+            assert_eq!(client.rows(who).await, [format!("{name}_reader")], "{mode}");
+            ask(&mut client, none).await;
+            assert_eq!(client.rows(who).await, ["app"], "{mode} {none}");
+            ask(&mut client, "SET work_mem = '5MB'").await;
+            ask(&mut client, "RESET work_mem").await;
+            assert_eq!(client.rows(who).await, ["app"], "{mode} {none}");
+            ask(&mut client, "RESET ROLE").await;
+            if mode == "session" {
+                // There PostgreSQL's own RESET ROLE is in force.
+                ask(&mut client, &format!("SET ROLE {name}_reader")).await;
+            }
+        }
+        drop(client);
+        drop_roles(setup, &name).await;
+    }
+}

@@ -11,7 +11,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 
 use super::{Binding, WireClient, message};
@@ -28,6 +28,8 @@ pub struct WireTls {
     pub identity: Option<CertFiles>,
     /// Protocols that it offers in ALPN.
     pub alpn: Vec<Vec<u8>>,
+    /// Room of its socket for what comes, bytes; the system's when not set.
+    pub receive_buffer: Option<u32>,
 }
 
 impl WireTls {
@@ -39,7 +41,17 @@ impl WireTls {
             name: "localhost".to_owned(),
             identity: None,
             alpn: vec![b"postgresql".to_vec()],
+            receive_buffer: None,
         }
+    }
+
+    async fn dial(&self, address: &str) -> io::Result<TcpStream> {
+        let address = address.trim_start_matches("tcp://").parse().map_err(io::Error::other)?;
+        let socket = TcpSocket::new_v4()?;
+        if let Some(size) = self.receive_buffer {
+            socket.set_recv_buffer_size(size)?;
+        }
+        socket.connect(address).await
     }
 
     fn config(&self) -> ClientConfig {
@@ -68,7 +80,7 @@ impl WireTls {
 impl WireClient {
     /// Asks for TLS; an error when the server refuses it or the handshake fails.
     pub async fn connect_tls(address: &str, tls: &WireTls) -> io::Result<Self> {
-        let mut tcp = TcpStream::connect(address.trim_start_matches("tcp://")).await?;
+        let mut tcp = tls.dial(address).await?;
         tcp.write_all(&message::ssl_request()).await?;
         match tcp.read_u8().await? {
             b'S' => Self::shake_hands(tcp, tls).await,
@@ -78,7 +90,7 @@ impl WireClient {
 
     /// Begins with TLS at once.
     pub async fn connect_tls_directly(address: &str, tls: &WireTls) -> io::Result<Self> {
-        let tcp = TcpStream::connect(address.trim_start_matches("tcp://")).await?;
+        let tcp = tls.dial(address).await?;
         Self::shake_hands(tcp, tls).await
     }
 

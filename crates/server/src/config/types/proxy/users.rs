@@ -198,10 +198,12 @@ impl UserConfig {
         }
     }
 
+    /// IPv4 addresses within IPv6 are the same as IPv4 addresses, and matched as those.
     fn networks(&self) -> Result<Vec<IpNet>, SettingError> {
         let read = |text: &String| {
             let address = || text.parse().ok().map(|address: std::net::IpAddr| address.into());
-            text.parse().ok().or_else(address).ok_or_else(|| {
+            let network = text.parse().ok().or_else(address);
+            network.filter(|network| !is_mapped(network)).ok_or_else(|| {
                 let shown: String = text.chars().take(64).collect();
                 let reason =
                     format!("{shown:?} is no network; write 10.0.0.0/8, fd00::/8 or an address");
@@ -237,4 +239,9 @@ impl UserConfig {
             ..User::new(name.to_owned(), credential)
         })
     }
+}
+
+/// Whether it lies within `::ffff:0:0/96`, where no address is looked for.
+fn is_mapped(network: &IpNet) -> bool {
+    matches!(network, IpNet::V6(v6) if v6.addr().to_ipv4_mapped().is_some())
 }
