@@ -40,11 +40,12 @@ fn putting_back_to_the_default_is_told() {
         ("SET work_mem TO DEFAULT", "work_mem"),
         ("SET work_mem = DEFAULT", "work_mem"),
         ("SET TIME ZONE LOCAL", "timezone"),
-        ("SET ROLE NONE", "role"),
     ] {
         assert_eq!(touched(sql), (vec![name.to_owned()], true), "{sql}");
         assert_eq!(classify_plain(sql).settings, SettingsEffect::Named, "{sql}");
     }
+    // No role at all is a value, which is not the default of who has come with a role.
+    assert_eq!(touched("SET ROLE NONE"), (vec!["role".to_owned()], false));
 }
 
 #[test]
