@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use lru::LruCache;
 use pool_manager::classify::Classification;
-use pool_manager::{DatabasePool, Error, Parameters, Settings};
+use pool_manager::{Backends, DatabasePool, Error, Parameters, Settings};
 
 use crate::auth::Users;
 use crate::interner::Interner;
@@ -46,8 +46,8 @@ impl Mode {
 
 /// A database that clients can connect to.
 pub struct Database {
-    /// Its server connections, which RPC callers share.
-    pub pool: DatabasePool,
+    /// Its servers, which RPC callers share.
+    backends: Backends,
     /// How clients share them.
     pub mode: Mode,
     /// Who may connect.
@@ -90,11 +90,11 @@ struct Shared {
 
 impl Database {
     /// A database that clients reach by the pool's name, or by `server_name`.
-    pub fn new(pool: DatabasePool, options: DatabaseOptions) -> Self {
+    pub fn new(backends: Backends, options: DatabaseOptions) -> Self {
         let DatabaseOptions { mode, users, cache_unnamed, server_name, max_clients } = options;
         let (limit, own) = (ClientLimit::new(max_clients), BTreeMap::new());
         Self {
-            pool,
+            backends,
             mode,
             users,
             cache_unnamed,
@@ -115,7 +115,17 @@ impl Database {
             server_name: self.server_name.clone(),
             max_clients: None,
         };
-        self.own.insert(user, Arc::new(Self::new(pool, options)));
+        self.own.insert(user, Arc::new(Self::new(Backends::single(pool), options)));
+    }
+
+    /// The connections of the server that takes writes now.
+    pub(crate) fn pool(&self) -> &DatabasePool {
+        self.backends.primary()
+    }
+
+    /// The database's name.
+    pub(crate) fn name(&self) -> &str {
+        self.backends.name()
     }
 
     /// What a user works with, who has proved who it is.
@@ -140,9 +150,9 @@ impl Database {
         if let Some(parameters) = self.known_greeting(settings) {
             return Ok(parameters);
         }
-        let mut connection = match self.pool.try_checkout(Instant::now()) {
+        let mut connection = match self.pool().try_checkout(Instant::now()) {
             Some(connection) => connection,
-            None => self.pool.checkout(false).await?,
+            None => self.pool().checkout(false).await?,
         };
         connection.settle_settings(settings).await?;
         let parameters = self.share_parameters(connection.parameters());
@@ -210,7 +220,7 @@ impl Database {
 
     /// What a statement does to the connection it runs on.
     pub(crate) fn judge(&self, sql: &[u8]) -> Classification {
-        self.pool.judge(sql)
+        self.pool().judge(sql)
     }
 }
 

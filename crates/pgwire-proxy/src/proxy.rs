@@ -48,7 +48,7 @@ impl Proxy {
     /// A door to these databases, by the names of their pools.
     #[must_use]
     pub fn new(databases: Vec<Database>, options: ProxyOptions) -> Arc<Self> {
-        let named = |database: Database| (database.pool.name().to_owned(), Arc::new(database));
+        let named = |database: Database| (database.name().to_owned(), Arc::new(database));
         let clients = ClientLimit::new(Some(options.max_clients));
         Arc::new(Self {
             databases: databases.into_iter().map(named).collect(),

@@ -178,6 +178,21 @@ impl DatabasePool {
         self.pool.stored_password(query, user).await
     }
 
+    /// Whether a statement only reads, remembered by text.
+    pub(crate) fn is_read_only(&self, sql: &str) -> bool {
+        self.pool.classify(sql).read_only
+    }
+
+    /// Connections that callers have at this moment.
+    pub(crate) fn in_use(&self) -> usize {
+        self.pool.in_use()
+    }
+
+    /// One row from the housekeeping connection.
+    pub(crate) async fn ask(&self, query: &str) -> Result<tokio_postgres::Row, Error> {
+        self.pool.ask(query).await
+    }
+
     /// Current figures.
     pub fn stats(&self) -> PoolStats {
         self.pool.stats()

@@ -4,6 +4,7 @@
 //! lives here. The crate knows nothing of goridge, of configuration files or of metrics
 //! exporters, and is usable on its own: start at [`DatabasePool`].
 
+mod backends;
 mod batch;
 mod breaker;
 pub mod certificates;
@@ -29,6 +30,10 @@ mod statement;
 mod transaction;
 pub mod values;
 
+pub use backends::{
+    Backend, Backends, BackendsOptions, BadPattern, LoadBalance, MemberRole, MemberStatus, Route,
+    RoutingRules,
+};
 pub use batch::{Batch, BatchEnd, BatchResults};
 pub use breaker::{CircuitBreaker, CircuitBreakerState};
 pub use connection::{

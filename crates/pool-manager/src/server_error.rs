@@ -9,6 +9,8 @@ use std::fmt;
 pub struct SqlState([u8; 5]);
 
 impl SqlState {
+    /// read_only_sql_transaction
+    pub const READ_ONLY_TRANSACTION: Self = Self(*b"25006");
     /// successful_completion
     pub const SUCCESSFUL_COMPLETION: Self = Self(*b"00000");
     /// `08006` connection_failure: the statement was not executed, its connection is gone.

@@ -4,44 +4,69 @@ use std::sync::Arc;
 
 use pgwire_proxy::{Database, DatabaseOptions, Mode, Proxy, ProxyOptions, UserLookup, Users};
 use pool_manager::config::BackendConfig;
-use pool_manager::{DatabasePool, HeldLimits, PoolLimits};
+use pool_manager::{Backend, Backends, DatabasePool, HeldLimits, PoolLimits};
 
 use crate::config::{ByteSize, Config, PoolMode, SettingError, UserConfig};
 use crate::rpc::ServiceOptions;
 use crate::serve::ServeError;
 
-/// A pool, and what it is for.
-pub(crate) struct PurposedPool {
+/// A pool for a user of the PostgreSQL door alone.
+pub(crate) struct OwnPool {
     /// The database's name.
     pub(crate) database: String,
-    /// The only user of the PostgreSQL door whom it serves; `None`: everybody else.
-    pub(crate) user: Option<String>,
+    pub(crate) user: String,
     pub(crate) pool: DatabasePool,
 }
 
-/// A pool for each database, and one for each user of it who logs in as somebody else.
-pub(crate) fn pools(config: &Config) -> Result<Vec<PurposedPool>, ServeError> {
+/// Every database with its servers, and the pools that are some user's own.
+#[derive(Default)]
+pub(crate) struct Pools {
+    pub(crate) databases: Vec<Backends>,
+    pub(crate) own: Vec<OwnPool>,
+}
+
+/// A pool for each server of each database, and one for each user who logs in as somebody else.
+pub(crate) fn pools(config: &Config) -> Result<Pools, ServeError> {
     let limits = PoolLimits {
         max_message: bytes(config.rpc.max_frame_size),
         slow_threshold: config.logging.slow_query.threshold.get(),
     };
     let within = |error: SettingError| ServeError::Proxy(error.within("pgpool.proxy.users"));
-    let mut pools = Vec::new();
+    let mut pools = Pools::default();
     for (database, backend) in config.primaries() {
         let database = database.to_owned();
-        let pool = DatabasePool::with_limits(&database, backend, limits)?;
-        pools.push(PurposedPool { database: database.clone(), user: None, pool });
+        pools.databases.push(backends(config, &database, backend, limits)?);
         for (user, given) in &config.proxy.users {
             if given.server_user.is_empty() || config.proxy.address.get().is_none() {
                 continue;
             }
             let own = own_backend(backend, given).map_err(within)?;
             let pool = DatabasePool::with_limits(&format!("{database}@{user}"), &own, limits)?;
-            let (database, user) = (database.clone(), Some(user.clone()));
-            pools.push(PurposedPool { database, user, pool });
+            let (database, user) = (database.clone(), user.clone());
+            pools.own.push(OwnPool { database, user, pool });
         }
     }
     Ok(pools)
+}
+
+/// The servers of one database.
+fn backends(
+    config: &Config,
+    database: &str,
+    primary: &BackendConfig,
+    limits: PoolLimits,
+) -> Result<Backends, ServeError> {
+    let (replicas, routing) = config.replication(database);
+    let within = |error: SettingError| ServeError::Proxy(error.within("pgpool.routing"));
+    let pool = DatabasePool::with_limits(database, primary, limits)?;
+    let mut others = Vec::new();
+    for (index, replica) in replicas.iter().enumerate() {
+        let name = format!("{database}/replica{}", index + 1);
+        let pool = DatabasePool::with_limits(&name, &replica.beside(primary), limits)?;
+        others.push(Backend { pool, weight: replica.weight });
+    }
+    let rules = routing.rules().map_err(within)?;
+    Ok(Backends::new(Backend { pool, weight: 1 }, others, rules, routing.options()))
 }
 
 /// The same backend for a user of its own: connected to when first needed.
@@ -56,12 +81,14 @@ fn own_backend(backend: &BackendConfig, user: &UserConfig) -> Result<BackendConf
 }
 
 /// The PostgreSQL door to these pools.
-pub(crate) fn proxy(config: &Config, pools: &[PurposedPool]) -> Result<Arc<Proxy>, ServeError> {
+pub(crate) fn proxy(config: &Config, pools: &Pools) -> Result<Arc<Proxy>, ServeError> {
     let within = |error: SettingError| ServeError::Proxy(error.within("pgpool.proxy"));
     let mut databases = Vec::new();
     for (name, backend) in config.primaries() {
-        let shared = pools.iter().find(|own| own.database == name && own.user.is_none());
-        let Some(pool) = shared.map(|shared| &shared.pool) else { continue };
+        let shared = pools.databases.iter().find(|database| database.name() == name);
+        let Some(backends) = shared else { continue };
+        // Users stand in the catalogue of every server alike.
+        let pool = backends.primary();
         let keys = config.proxy.keys_for(backend).map_err(within)?;
         let lookup = keys.auth_query.map(|query| UserLookup::new(pool.clone(), query));
         let users = Users::new(keys.mode.into(), keys.users, lookup)?;
@@ -74,7 +101,7 @@ pub(crate) fn proxy(config: &Config, pools: &[PurposedPool]) -> Result<Arc<Proxy
         let server_name = backend.connect_params().map_err(within)?.database;
         let behavior = &backend.behavior;
         let mut database = Database::new(
-            pool.clone(),
+            backends.clone(),
             DatabaseOptions {
                 mode,
                 users,
@@ -83,10 +110,8 @@ pub(crate) fn proxy(config: &Config, pools: &[PurposedPool]) -> Result<Arc<Proxy
                 max_clients: Some(behavior.max_clients as usize).filter(|most| *most > 0),
             },
         );
-        for own in pools.iter().filter(|own| own.database == name) {
-            if let Some(user) = &own.user {
-                database.add_own_pool(user.clone(), own.pool.clone());
-            }
+        for own in pools.own.iter().filter(|own| own.database == name) {
+            database.add_own_pool(own.user.clone(), own.pool.clone());
         }
         databases.push(database);
     }
@@ -113,6 +138,10 @@ pub(crate) fn service_options(config: &Config) -> ServiceOptions {
     ServiceOptions {
         max_frame_size: bytes(config.rpc.max_frame_size),
         max_in_flight: config.rpc.max_in_flight as usize,
+        write_windows: config
+            .primaries()
+            .map(|(name, _)| (name.to_owned(), config.replication(name).1.write_window()))
+            .collect(),
         held: HeldLimits {
             idle_timeout: config.transactions.idle_timeout.limit(),
             max_lifetime: config.transactions.max_lifetime.limit(),

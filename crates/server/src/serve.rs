@@ -64,13 +64,15 @@ pub struct Server {
 impl Server {
     /// Builds the pools and listens. With `enabled: false` there are neither.
     pub async fn start(config: &Config) -> Result<Self, ServeError> {
-        let pools = if config.enabled { assemble::pools(config)? } else { Vec::new() };
+        let pools =
+            if config.enabled { assemble::pools(config)? } else { assemble::Pools::default() };
         let proxy_address = config.proxy.address.get().filter(|_| config.enabled);
         let proxy = match proxy_address {
             Some(_) => Some(assemble::proxy(config, &pools)?),
             None => None,
         };
-        let registry = PoolRegistry::new(pools.into_iter().map(|own| own.pool));
+        let own = pools.own.into_iter().map(|own| own.pool);
+        let registry = PoolRegistry::with(pools.databases, own);
         let service = Arc::new(Service::new(registry, assemble::service_options(config)));
         let rpc_listener = if config.enabled {
             let (address, mode) = (&config.rpc.listen, config.rpc.file_mode.bits());

@@ -329,7 +329,7 @@ async fn prove(
         })?);
     }
     seats.push(database.enter().ok_or_else(|| {
-        let message = format!("too many connections for database \"{}\"", database.pool.name());
+        let message = format!("too many connections for database \"{}\"", database.pool().name());
         Refusal::new(SqlState::TOO_MANY_CONNECTIONS, message)
     })?);
     Ok(rules.and_then(|rules| rules.role.clone()))

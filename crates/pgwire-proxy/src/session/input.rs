@@ -200,7 +200,7 @@ impl Session {
             return false;
         }
         let begins = server.batch.is_none() && !server.owed.is_empty() && !server.copy.reads;
-        let others_wait = || self.client.database.pool.has_waiters();
+        let others_wait = || self.client.database.pool().has_waiters();
         // What RESET goes back to is put in force at the end of its statement.
         begins
             && (server.touched.as_ref().is_some_and(|question| question.everything)

@@ -50,7 +50,7 @@ impl Session {
             return Some(error);
         }
         tracing::info!(
-            pool = self.client.database.pool.name(),
+            pool = self.client.database.pool().name(),
             reason = reason.label,
             "a client keeps its server connection for {}",
             reason.what

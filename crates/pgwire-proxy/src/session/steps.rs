@@ -29,7 +29,7 @@ impl Session {
     pub(super) fn attached(&mut self) -> Option<&mut Attached> {
         if self.server.is_none() && self.lost.is_none() && self.client.mode != Mode::Session {
             let now = self.now();
-            let connection = self.client.database.pool.try_checkout(now)?;
+            let connection = self.client.database.pool().try_checkout(now)?;
             if connection.has_settings(&self.client.wanted) {
                 let mut server = Attached::new(connection);
                 server.busy_since = now;
@@ -91,7 +91,7 @@ impl Session {
     async fn wait_for_connection(&mut self) -> Result<Option<Checkout>, Error> {
         let database = Arc::clone(&self.client.database);
         let hold = self.client.mode == Mode::Session;
-        let mut waiting = pin!(database.pool.checkout(hold));
+        let mut waiting = pin!(database.pool().checkout(hold));
         let patience = self.clock.wait_notice();
         let mut impatience = pin!(async move {
             match patience {
@@ -136,7 +136,7 @@ impl Session {
 
     /// Tells the client why it gets no answer.
     fn tell_of_waiting(&mut self, waited: Duration) {
-        let pool = &self.client.database.pool;
+        let pool = self.client.database.pool();
         let stats = pool.stats();
         let mut notice = ServerError::new(
             SqlState::SUCCESSFUL_COMPLETION,

@@ -100,8 +100,10 @@ impl Entry {
     }
 
     /// Name of the pool that its connection is from.
+    /// Whichever of its servers it is on.
     pub(super) fn database(&self) -> &str {
-        self.pool.name()
+        let pool = self.pool.name();
+        pool.split_once('/').map_or(pool, |(database, _)| database)
     }
 
     pub(super) fn kind(&self) -> HeldKind {

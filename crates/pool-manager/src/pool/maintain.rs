@@ -171,6 +171,17 @@ impl Pool {
         answer.map(|row| row.get(0)).map_err(|_| Error::NotExecuted(None))
     }
 
+    /// One row, asked for on the housekeeping connection.
+    pub(crate) async fn ask(&self, query: &str) -> Result<tokio_postgres::Row, Error> {
+        let client = self.0.housekeeping.client().await?;
+        client.query_one(query, &[]).await.map_err(|_| Error::NotExecuted(None))
+    }
+
+    /// Connections that are not idle.
+    pub(crate) fn in_use(&self) -> usize {
+        self.total().saturating_sub(self.0.idle.count())
+    }
+
     /// What a query of two or three columns says of a user: see
     /// [`DatabasePool::stored_password`](crate::DatabasePool::stored_password).
     pub(crate) async fn stored_password(

@@ -12,7 +12,7 @@ pub struct InactiveKey {
 }
 
 /// Sections of `pgpool` that have no effect yet.
-const SECTIONS: &[&str] = &["routing", "monitoring", "features"];
+const SECTIONS: &[&str] = &["monitoring", "features"];
 
 impl Config {
     /// The keys that the user has set and that have no effect in this release, in the file's order.
@@ -26,15 +26,6 @@ impl Config {
 }
 
 fn is_inactive(key: &str) -> bool {
-    let mut parts: Vec<&str> = key.split('.').skip(1).collect();
-    if parts.first().is_some_and(|section| SECTIONS.contains(section)) {
-        return true;
-    }
-    // A further database has below its name what the default one has below `backends`.
-    match parts.first() {
-        Some(&"databases") => drop(parts.drain(..parts.len().min(2))),
-        Some(&"backends") => drop(parts.remove(0)),
-        _ => return false,
-    }
-    parts.first().is_some_and(|first| first.starts_with("replicas") || *first == "routing")
+    let section = key.split('.').nth(1);
+    section.is_some_and(|section| SECTIONS.contains(&section))
 }

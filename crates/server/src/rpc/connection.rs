@@ -20,7 +20,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::dispatch::answer;
-use super::service::Service;
+use super::service::{Service, Writes};
 use super::stray::{self, Stray};
 use crate::listen::Accepted;
 
@@ -114,6 +114,7 @@ struct Connection {
     socket: Socket,
     service: Arc<Service>,
     owner: Owner,
+    writes: Arc<Writes>,
     decoder: RpcDecoder,
     incoming: BytesMut,
     calls: FuturesUnordered<Call>,
@@ -126,6 +127,7 @@ impl Connection {
     fn new(socket: Socket, service: Arc<Service>) -> Self {
         Self {
             owner: service.client_came(),
+            writes: Arc::default(),
             decoder: RpcDecoder::new(service.options.max_frame_size),
             socket,
             service,
@@ -179,8 +181,8 @@ impl Connection {
             self.turn_strays_away()?;
             let Some(frame) = self.decoder.decode(&mut self.incoming)? else { break };
             let service = Arc::clone(&self.service);
-            let owner = self.owner;
-            self.calls.push(Box::pin(async move { answer(&service, owner, frame).await }));
+            let (owner, writes) = (self.owner, Arc::clone(&self.writes));
+            self.calls.push(Box::pin(async move { answer(&service, owner, &writes, frame).await }));
         }
         self.release_idle_buffer();
         Ok(())

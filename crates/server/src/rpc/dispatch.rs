@@ -8,16 +8,21 @@ use super::forward::ForwardError;
 use super::methods;
 use super::protobuf;
 use super::reply::Reply;
-use super::service::{Context, Service};
+use super::service::{Context, Service, Writes};
 
 /// The only service name. Case matters, as in Go's net/rpc.
 const SERVICE: &str = "pgpool";
 
 /// Answers one request: with a reply frame, or with an error frame when there is no such method
 /// or its body cannot be decoded.
-pub(super) async fn answer(service: &Service, owner: Owner, frame: RpcFrame) -> Vec<u8> {
+pub(super) async fn answer(
+    service: &Service,
+    owner: Owner,
+    writes: &Writes,
+    frame: RpcFrame,
+) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
-    let context = Context { service, owner };
+    let context = Context { service, owner, writes };
     if let Err(error) = call(&context, &frame, &mut out).await {
         out.clear();
         let flags = Flags::from_bits(frame.flags.bits());

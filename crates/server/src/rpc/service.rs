@@ -1,7 +1,9 @@
 //! What every RPC call works with: the pools, the held connections, limits and log settings.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use pool_manager::{HeldConnections, HeldLimits, Owner, PoolRegistry};
 
@@ -34,6 +36,8 @@ pub struct ServiceOptions {
     pub max_frame_size: usize,
     /// Requests in flight per connection.
     pub max_in_flight: usize,
+    /// For how long a client that has written reads from the primary, by database.
+    pub write_windows: BTreeMap<String, Duration>,
     /// Default expiry of transactions and sessions.
     pub held: HeldLimits,
     /// Statements from this duration on are logged; `None`: never.
@@ -98,4 +102,23 @@ pub(super) struct Context<'a> {
     pub(super) service: &'a Service,
     /// The client that calls.
     pub(super) owner: Owner,
+    /// When it wrote last, for all of its calls.
+    pub(super) writes: &'a Writes,
+}
+
+/// When a client has written last.
+#[derive(Debug, Default)]
+pub(super) struct Writes(Mutex<Option<Instant>>);
+
+impl Writes {
+    /// Notes that it may have written just now.
+    pub(super) fn note(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether it has within this time.
+    pub(super) fn within(&self, window: Duration) -> bool {
+        let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        !window.is_zero() && last.is_some_and(|last| last.elapsed() < window)
+    }
 }

@@ -16,6 +16,7 @@ mod limits;
 mod marked_rows;
 mod observation;
 mod refusals;
+mod replicas;
 mod requests;
 mod results;
 mod sessions;

@@ -35,21 +35,21 @@ static SHARED: OnceCell<TestCluster> = OnceCell::const_new();
 /// one dropped stops the server and removes everything.
 #[derive(Clone, Debug)]
 pub struct TestCluster {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
-struct Inner {
+pub(super) struct Inner {
     programs: Programs,
-    account: Account,
-    port: u16,
+    pub(super) account: Account,
+    pub(super) port: u16,
     /// `None` while stopped.
     server: Mutex<Option<Server>>,
     /// Databases whose tests are over, dropped before the next one is made.
     finished: Mutex<Vec<String>>,
     /// Declared last but one: the server is stopped first, then the watchdog removes the directory.
     watchdog: Option<Watchdog>,
-    dir: TempDir,
+    pub(super) dir: TempDir,
 }
 
 impl TestCluster {
@@ -270,6 +270,19 @@ impl TestCluster {
 }
 
 impl Inner {
+    /// The same programs for a directory that holds a copy; not started.
+    pub(super) fn copied_to(&self, dir: TempDir) -> Self {
+        Self {
+            programs: self.programs.clone(),
+            account: self.account,
+            port: free_port(),
+            server: Mutex::new(None),
+            finished: Mutex::default(),
+            watchdog: Some(Watchdog::start(dir.path())),
+            dir,
+        }
+    }
+
     fn launch(&self) -> Server {
         let deadline = Instant::now() + PORT_PATIENCE;
         loop {
@@ -306,7 +319,7 @@ async fn connect(config: &tokio_postgres::Config) -> Client {
 }
 
 /// Runs what blocks off the test's runtime; a paused clock stands still meanwhile.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(value) => value,
         Err(error) => std::panic::resume_unwind(error.into_panic()),

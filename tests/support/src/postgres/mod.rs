@@ -6,6 +6,7 @@ mod builder;
 mod cluster;
 mod database;
 mod programs;
+mod replica;
 mod server;
 mod template;
 mod watchdog;

@@ -18,6 +18,6 @@ pub use monitoring::{MonitoringConfig, PrometheusConfig};
 pub use proxy::{AuthMode, DoorKeys, ProxyConfig, ProxyTlsConfig, TlsMode, UserConfig};
 pub use replica::ReplicaConfig;
 pub use root::{Config, SetKey};
-pub use routing::{FailoverConfig, LoadBalance, RoutingConfig};
+pub use routing::{FailoverConfig, LoadBalance, ReadYourWrites, RoutingConfig};
 pub use rpc::RpcConfig;
 pub use shutdown::ShutdownConfig;

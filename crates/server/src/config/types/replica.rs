@@ -29,6 +29,19 @@ impl Default for ReplicaConfig {
 }
 
 impl ReplicaConfig {
+    /// The backend with its primary's pool and behavior where it has none of its own.
+    pub fn beside(&self, primary: &BackendConfig) -> BackendConfig {
+        let mut backend = self.backend.clone();
+        let unsaid = BackendConfig::default();
+        if backend.pool == unsaid.pool {
+            backend.pool = primary.pool.clone();
+        }
+        if backend.behavior == unsaid.behavior {
+            backend.behavior = primary.behavior.clone();
+        }
+        backend
+    }
+
     /// Checks the backend and the weight.
     ///
     /// # Errors

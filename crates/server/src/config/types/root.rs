@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::backends::check_database_name;
 use super::{
     BackendsConfig, DatabaseConfig, FeaturesConfig, LoggingConfig, MonitoringConfig, ProxyConfig,
-    RoutingConfig, RpcConfig, ShutdownConfig,
+    ReplicaConfig, RoutingConfig, RpcConfig, ShutdownConfig,
 };
 use crate::config::values::ListenAddress;
 
@@ -116,6 +116,14 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    /// The replicas and the routing of a database.
+    pub fn replication(&self, database: &str) -> (&[ReplicaConfig], &RoutingConfig) {
+        match self.databases.get(database) {
+            Some(own) => (&own.replicas, own.routing.as_ref().unwrap_or(&self.routing)),
+            None => (&self.backends.replicas, &self.routing),
+        }
     }
 
     /// The primary of every database, by the database's name.

@@ -1,14 +1,19 @@
 //! `routing`: which backend gets a statement.
 
+use std::time::Duration;
+
 use pool_manager::config::{GoDuration, SettingError};
+use pool_manager::{BackendsOptions, RoutingRules};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::config::values::ByteSize;
 
 /// Most patterns in one list.
 const MAX_PATTERNS: usize = 1000;
 
 /// How statements find their backend.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RoutingConfig {
     /// Send reads to replicas.
@@ -19,8 +24,28 @@ pub struct RoutingConfig {
     pub write_patterns: Vec<String>,
     /// How a replica is chosen: round_robin, least_connections, random or weighted.
     pub load_balance: LoadBalance,
+    /// A replica that is further behind takes no reads; 0 = however far.
+    pub max_lag: ByteSize,
+    /// The same in time since the last transaction that it has replayed; 0 = however long.
+    pub max_lag_time: GoDuration,
+    /// Whether reads of a client that has just written go to the primary: off or primary.
+    pub read_your_writes: ReadYourWrites,
+    /// How long after a write they do.
+    pub read_your_writes_window: GoDuration,
     /// What happens when a backend is down.
     pub failover: FailoverConfig,
+}
+
+/// Where a client reads that has just written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum ReadYourWrites {
+    /// Wherever others do: it may find what was there before.
+    Off,
+    /// On the primary.
+    #[default]
+    Primary,
 }
 
 /// How a replica is chosen.
@@ -52,6 +77,22 @@ pub struct FailoverConfig {
     pub max_failures: u32,
 }
 
+impl Default for RoutingConfig {
+    fn default() -> Self {
+        Self {
+            read_write_split: false,
+            read_patterns: Vec::new(),
+            write_patterns: Vec::new(),
+            load_balance: LoadBalance::default(),
+            max_lag: ByteSize::new(0),
+            max_lag_time: GoDuration::ZERO,
+            read_your_writes: ReadYourWrites::default(),
+            read_your_writes_window: GoDuration::from_secs(1),
+            failover: FailoverConfig::default(),
+        }
+    }
+}
+
 impl Default for FailoverConfig {
     fn default() -> Self {
         Self { enabled: false, retry_interval: GoDuration::from_secs(1), max_failures: 3 }
@@ -66,9 +107,56 @@ impl RoutingConfig {
     pub fn validate(&self) -> Result<(), SettingError> {
         check_patterns("read_patterns", &self.read_patterns)?;
         check_patterns("write_patterns", &self.write_patterns)?;
+        self.rules()?;
         let failover = &self.failover;
         SettingError::check_positive("failover.retry_interval", failover.retry_interval)?;
         SettingError::check_range("failover.max_failures", failover.max_failures, &(1..=u32::MAX))
+    }
+}
+
+impl RoutingConfig {
+    /// The patterns, compiled.
+    ///
+    /// # Errors
+    /// One of them is no regular expression.
+    pub fn rules(&self) -> Result<RoutingRules, SettingError> {
+        let lists =
+            [("read_patterns", &self.read_patterns), ("write_patterns", &self.write_patterns)];
+        for (key, patterns) in lists {
+            for (index, pattern) in patterns.iter().enumerate() {
+                RoutingRules::new(std::slice::from_ref(pattern), &[]).map_err(|error| {
+                    SettingError::new(format!("{key}[{index}]"), error.to_string())
+                })?;
+            }
+        }
+        RoutingRules::new(&self.read_patterns, &self.write_patterns)
+            .map_err(|error| SettingError::new("read_patterns", error.to_string()))
+    }
+
+    /// What the servers' keeper has to know.
+    pub fn options(&self) -> BackendsOptions {
+        BackendsOptions {
+            split: self.read_write_split,
+            balance: match self.load_balance {
+                LoadBalance::RoundRobin => pool_manager::LoadBalance::RoundRobin,
+                LoadBalance::LeastConnections => pool_manager::LoadBalance::LeastConnections,
+                LoadBalance::Random => pool_manager::LoadBalance::Random,
+                LoadBalance::Weighted => pool_manager::LoadBalance::Weighted,
+            },
+            failover: self.failover.enabled,
+            max_failures: self.failover.max_failures,
+            interval: self.failover.retry_interval.get(),
+            max_lag: Some(self.max_lag.bytes()).filter(|most| *most > 0),
+            max_lag_time: self.max_lag_time.limit(),
+        }
+    }
+
+    /// For how long a client that has written reads from the primary.
+    pub fn write_window(&self) -> Duration {
+        match self.read_your_writes {
+            ReadYourWrites::Off => Duration::ZERO,
+            ReadYourWrites::Primary => self.read_your_writes_window.get(),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use goridge_framing::fields::Entries;
 use pool_manager::values::{Args, RowShape, RowStyle, ValueStyle};
 use pool_manager::{CursorId, Error, SqlState, Statement};
 
-use super::place::{Place, place};
+use super::place::{Place, Wish, place};
 use super::request::{self, SettingValue};
 use super::transaction_end::report;
 use crate::rpc::document::Document;
@@ -53,6 +53,8 @@ goridge_framing::request_fields! {
         idle_timeout: Option<i64>,
         /// Milliseconds from the opening.
         max_lifetime: Option<i64>,
+        /// "auto", "primary" or "replica".
+        route: Option<String>,
         /// Echoed.
         request_id: Option<String>,
     }
@@ -111,7 +113,9 @@ async fn open(
     };
     let style = request::style(request.result.as_deref(), request.types.as_deref(), reply.codec())?;
     let names = (request.tx_id.as_deref(), request.session_id.as_deref());
-    let (id, columns) = match place(context, request.database.as_deref(), names)? {
+    let (database, route) = (request.database.as_deref(), request.route.as_deref());
+    let wish = Wish { database, names, route };
+    let (id, columns) = match place(context, &wish, std::iter::once(statement.sql))? {
         Place::Held(kind, name) => service.held.open_cursor_in(kind, name, &statement).await?,
         Place::Pool(pool) => {
             let (idle, lifetime) = (request.idle_timeout, request.max_lifetime);

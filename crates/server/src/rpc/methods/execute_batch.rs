@@ -9,7 +9,7 @@ use pool_manager::values::{Arg, Args, MAX_ARG_VALUES, RowStyle};
 use pool_manager::{Batch, BatchEnd, BatchResults, CommandTag, Error, SqlState, Statement};
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 
-use super::place::{Place, place};
+use super::place::{Place, Wish, place};
 use super::query_log::log;
 use super::request::{self, SettingValue};
 use crate::rpc::document::Document;
@@ -43,6 +43,8 @@ goridge_framing::request_fields! {
         types: Option<String>,
         /// Settings for these statements.
         settings: Option<Entries<SettingValue>>,
+        /// "auto", "primary" or "replica".
+        route: Option<String>,
         /// Echoed.
         request_id: Option<String>,
     }
@@ -124,7 +126,9 @@ async fn run(
     let batch = Batch { statements: &statements, atomic, settings: &settings, limit };
     let style = request::style(request.result.as_deref(), request.types.as_deref(), reply.codec())?;
     let names = (request.tx_id.as_deref(), request.session_id.as_deref());
-    let place = place(context, request.database.as_deref(), names)?;
+    let (database, route) = (request.database.as_deref(), request.route.as_deref());
+    let place =
+        place(context, &Wish { database, names, route }, statements.iter().map(|(sql, _)| *sql))?;
     let mut results = Results::new(context, reply, style, &batch);
     let end = match place {
         Place::Held(kind, name) => {

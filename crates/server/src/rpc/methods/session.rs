@@ -2,8 +2,9 @@
 //! transaction, for what needs a session (LISTEN, temporary tables, advisory locks).
 
 use goridge_framing::fields::Entries;
-use pool_manager::{Error, PRIMARY};
+use pool_manager::Error;
 
+use super::place::place_to_hold;
 use super::request::{self, SettingValue};
 use super::transaction_end::report;
 use crate::rpc::reply::Reply;
@@ -55,9 +56,7 @@ async fn begin(context: &Context<'_>, request: SessionBeginRequest) -> Result<St
     let settings = request::settings(request.settings)?;
     let limits =
         request::held_limits(service.options.held, request.idle_timeout, request.max_lifetime)?;
-    let pool = service
-        .registry
-        .get_pool(request::database(request.database.as_deref()).unwrap_or(PRIMARY))?;
+    let pool = place_to_hold(context, request.database.as_deref(), false, None)?;
     let name = request.session_id.as_deref().filter(|name| !name.is_empty());
     service.held.begin_session(pool, context.owner, name, &settings, limits).await
 }

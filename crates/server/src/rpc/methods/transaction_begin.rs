@@ -1,8 +1,9 @@
 //! `pgpool.TransactionBegin`.
 
 use goridge_framing::fields::Entries;
-use pool_manager::{Error, PRIMARY, TransactionOptions, parse_isolation};
+use pool_manager::{Error, TransactionOptions, parse_isolation};
 
+use super::place::place_to_hold;
 use super::request::{self, SettingValue};
 use crate::rpc::reply::Reply;
 use crate::rpc::service::Context;
@@ -26,6 +27,8 @@ goridge_framing::request_fields! {
         idle_timeout: Option<i64>,
         /// Milliseconds from the begin.
         max_lifetime: Option<i64>,
+        /// "auto", "primary" or "replica".
+        route: Option<String>,
         /// Echoed.
         request_id: Option<String>,
     }
@@ -55,9 +58,8 @@ async fn begin(context: &Context<'_>, request: TransactionBeginRequest) -> Resul
     };
     let limits =
         request::held_limits(service.options.held, request.idle_timeout, request.max_lifetime)?;
-    let pool = service
-        .registry
-        .get_pool(request::database(request.database.as_deref()).unwrap_or(PRIMARY))?;
+    let (database, route) = (request.database.as_deref(), request.route.as_deref());
+    let pool = place_to_hold(context, database, options.read_only, route)?;
     let name = request.tx_id.as_deref().filter(|name| !name.is_empty());
     service.held.begin_transaction(pool, context.owner, name, &options, limits).await
 }

@@ -1,0 +1,141 @@
+//! One server of a database, as it was when it was last looked at.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::{Backend, BackendsOptions};
+use crate::DatabasePool;
+
+/// What a server is, by its own word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemberRole {
+    /// Not in recovery: it takes writes.
+    Primary,
+    /// In recovery.
+    Replica,
+}
+
+/// What a server said of itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Report {
+    pub(super) role: MemberRole,
+    /// Position in the WAL: written, or replayed on a replica; bytes.
+    pub(super) position: u64,
+    /// Of a primary.
+    pub(super) timeline: u32,
+    /// Since the last transaction that a replica has replayed.
+    pub(super) age: Option<Duration>,
+}
+
+/// What is known of a server, for statistics.
+#[derive(Debug, Clone)]
+pub struct MemberStatus {
+    /// Its pool's name.
+    pub name: String,
+    /// Whether writes go to it now.
+    pub is_primary: bool,
+    /// Its role by its own word, or by the configuration when it was never reached.
+    pub role: MemberRole,
+    /// Whether it is up.
+    pub is_up: bool,
+    /// How far it is behind the primary, bytes of WAL; replicas only.
+    pub lag: Option<u64>,
+}
+
+pub(super) struct Member {
+    pub(super) pool: DatabasePool,
+    pub(super) weight: u32,
+    state: Mutex<State>,
+    /// Somebody wants it looked at now.
+    pub(super) wanted: Notify,
+}
+
+struct State {
+    role: MemberRole,
+    /// In a row.
+    failures: u32,
+    is_up: bool,
+    last: Option<Report>,
+    lag: Option<u64>,
+}
+
+/// How a look at a server changed what is known of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    None,
+    Down,
+    Up,
+    Role(MemberRole),
+}
+
+impl Member {
+    pub(super) fn new(backend: Backend, role: MemberRole) -> Self {
+        // Up until it turns out not to be: the first statements need not wait for a look.
+        let state = State { role, failures: 0, is_up: true, last: None, lag: None };
+        let Backend { pool, weight } = backend;
+        Self { pool, weight: weight.max(1), state: Mutex::new(state), wanted: Notify::new() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn status(&self, is_primary: bool) -> MemberStatus {
+        let state = self.state();
+        MemberStatus {
+            name: self.pool.name().to_owned(),
+            is_primary,
+            role: state.role,
+            is_up: state.is_up,
+            lag: state.lag.filter(|_| state.role == MemberRole::Replica),
+        }
+    }
+
+    /// What it said the last time, if it is up.
+    pub(super) fn report(&self) -> Option<Report> {
+        let state = self.state();
+        state.last.filter(|_| state.is_up)
+    }
+
+    /// Whether it may take reads: a replica that is up and not too far behind.
+    pub(super) fn takes_reads(&self, options: &BackendsOptions) -> bool {
+        let state = self.state();
+        let near = options.max_lag.is_none_or(|most| state.lag.is_some_and(|lag| lag <= most));
+        let age = state.last.and_then(|last| last.age).filter(|_| state.lag != Some(0));
+        let young = options.max_lag_time.is_none_or(|most| age.is_none_or(|age| age <= most));
+        state.is_up && state.role == MemberRole::Replica && near && young
+    }
+
+    /// Notes what it said, and how far behind the primary's position that is.
+    pub(super) fn answered(&self, report: Report, primary: Option<u64>) -> Change {
+        let mut state = self.state();
+        state.failures = 0;
+        state.lag = primary.map(|primary| primary.saturating_sub(report.position));
+        state.last = Some(report);
+        let change = match (state.is_up, state.role == report.role) {
+            (false, _) => Change::Up,
+            (true, false) => Change::Role(report.role),
+            (true, true) => Change::None,
+        };
+        state.is_up = true;
+        state.role = report.role;
+        change
+    }
+
+    /// Notes that it did not answer.
+    pub(super) fn failed(&self, max_failures: u32) -> Change {
+        let mut state = self.state();
+        state.failures = state.failures.saturating_add(1);
+        if state.is_up && state.failures >= max_failures {
+            state.is_up = false;
+            return Change::Down;
+        }
+        Change::None
+    }
+
+    pub(super) fn look_again(&self) {
+        self.wanted.notify_one();
+    }
+}

@@ -1,0 +1,269 @@
+//! Replicas: which server gets a statement, and what happens when one is down, behind or promoted.
+
+use std::time::Duration;
+
+use e2e::{TestServer, eventually, failed, ok};
+use serde_json::{Value, json};
+use test_support::postgres::StopMode;
+use test_support::{RpcClient, TestCluster};
+
+/// A primary with replicas, and a server over them.
+struct Replicated {
+    server: TestServer,
+    primary: TestCluster,
+    replicas: Vec<TestCluster>,
+}
+
+impl Replicated {
+    async fn with(count: usize, routing: Value) -> Self {
+        let (primary, replicas) = TestCluster::with_replicas(count).await;
+        let own: Vec<Value> =
+            replicas.iter().map(|replica| json!({"dsn": replica.dsn()})).collect();
+        let server = TestServer::start(
+            &primary.dsn(),
+            &json!({"backends": {"replicas": own}, "routing": routing}),
+        )
+        .await;
+        Self { server, primary, replicas }
+    }
+
+    /// Runs a statement and tells whether it ran on a replica, and on which port.
+    async fn seen(client: &mut RpcClient, sql: &str, more: Value) -> (bool, i64) {
+        let mut request = json!({"query": sql});
+        request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let reply = ok(client.call("Execute", request).await);
+        let row = &reply["rows"][0];
+        (row["r"].as_bool().unwrap(), row["p"].as_i64().unwrap())
+    }
+
+    /// Waits until a table that the primary has is on every replica.
+    async fn caught_up(&self) {
+        for replica in &self.replicas {
+            eventually("the replica has followed", || async {
+                let admin = replica.admin().await;
+                let sql = "SELECT to_regclass('public.t') IS NOT NULL";
+                replica.admin_in("app").await.query_one(sql, &[]).await.is_ok_and(|row| row.get(0))
+                    && admin.query_one("SELECT pg_is_in_recovery()", &[]).await.is_ok()
+            })
+            .await;
+        }
+    }
+}
+
+const WHERE: &str = "SELECT pg_is_in_recovery() AS r, inet_server_port() AS p";
+
+#[tokio::test]
+async fn reads_go_to_replicas_and_all_else_to_the_primary() {
+    let all = Replicated::with(
+        2,
+        json!({"read_write_split": true, "read_your_writes": "off",
+        "read_patterns": ["^SELECT .own_read"], "write_patterns": ["audited"]}),
+    )
+    .await;
+    let mut client = all.server.client().await;
+    ok(client
+        .execute(
+            "CREATE FUNCTION own_read() RETURNS TABLE (r bool, p int) LANGUAGE sql AS
+        'SELECT pg_is_in_recovery(), inet_server_port()'",
+            json!([]),
+        )
+        .await);
+    ok(client.execute("CREATE TABLE t (a int)", json!([])).await);
+    all.caught_up().await;
+    let ports: Vec<i64> = all.replicas.iter().map(|replica| i64::from(replica.port())).collect();
+    let mut found = Vec::new();
+    for _ in 0..4 {
+        let (replica, port) = Replicated::seen(&mut client, WHERE, json!({})).await;
+        assert!(replica);
+        found.push(port);
+    }
+    assert_eq!(found[..2], found[2..], "one after the other");
+    assert!(ports.iter().all(|port| found.contains(port)), "{found:?} of {ports:?}");
+    for (sql, more, on_replica) in [
+        (format!("{WHERE} FROM (SELECT 1) AS s FOR UPDATE"), json!({}), false),
+        (
+            "WITH w AS (INSERT INTO t VALUES (1) RETURNING a) SELECT pg_is_in_recovery() AS r, \
+          inet_server_port() AS p FROM w"
+                .to_owned(),
+            json!({}),
+            false,
+        ),
+        (format!("{WHERE}, 'audited' AS x"), json!({}), false),
+        (format!("/* pgpool:primary */ {WHERE}"), json!({}), false),
+        (WHERE.to_owned(), json!({"route": "primary"}), false),
+        (format!("{WHERE}, nextval('s')"), json!({}), false),
+        ("SELECT (own_read()).*".to_owned(), json!({}), true),
+        (format!("/* pgpool:replica */ {WHERE}"), json!({}), true),
+    ] {
+        if sql.contains("nextval") {
+            ok(client.execute("CREATE SEQUENCE s", json!([])).await);
+        }
+        if sql.contains("FOR UPDATE") {
+            // Not on a subquery that it may not lock: on the table.
+            let locking =
+                "SELECT pg_is_in_recovery() AS r, inet_server_port() AS p FROM t FOR UPDATE";
+            ok(client.execute("INSERT INTO t VALUES (0)", json!([])).await);
+            assert!(!Replicated::seen(&mut client, locking, more).await.0, "{locking}");
+            continue;
+        }
+        assert_eq!(Replicated::seen(&mut client, &sql, more).await.0, on_replica, "{sql}");
+    }
+    // Transactions: those that only read may leave the primary.
+    for (read_only, on_replica) in [(false, false), (true, true)] {
+        let begin = json!({"tx_id": "t", "read_only": read_only});
+        ok(client.call("TransactionBegin", begin).await);
+        let more = json!({"tx_id": "t", "database": "primary"});
+        assert_eq!(Replicated::seen(&mut client, WHERE, more).await.0, on_replica);
+        ok(client.call("TransactionCommit", json!({"tx_id": "t"})).await);
+    }
+    let batch = |sql: &str| json!({"statements": [{"query": WHERE}, {"query": sql}]});
+    for (sql, on_replica) in [(WHERE, true), ("INSERT INTO t VALUES (1)", false)] {
+        let reply = ok(client.call("ExecuteBatch", batch(sql)).await);
+        assert_eq!(reply["results"][0]["rows"][0]["r"], on_replica, "{sql}: {reply}");
+    }
+    let cursor = ok(client.call("CursorOpen", json!({"query": WHERE})).await);
+    let fetched = json!({"cursor_id": cursor["cursor_id"]});
+    let rows = ok(client.call("CursorFetch", fetched).await);
+    assert_eq!(rows["rows"][0]["r"], true, "{rows}");
+    failed(client.call("Execute", json!({"query": WHERE, "route": "nowhere"})).await, "22023");
+}
+
+#[tokio::test]
+async fn whoever_writes_reads_what_it_has_written() {
+    let all = Replicated::with(
+        1,
+        json!({"read_write_split": true,
+        "read_your_writes": "primary", "read_your_writes_window": "1h"}),
+    )
+    .await;
+    let (mut writer, mut reader) = (all.server.client().await, all.server.client().await);
+    assert!(Replicated::seen(&mut writer, WHERE, json!({})).await.0);
+    ok(writer.execute("CREATE TABLE t (a int)", json!([])).await);
+    assert!(!Replicated::seen(&mut writer, WHERE, json!({})).await.0);
+    assert!(Replicated::seen(&mut reader, WHERE, json!({})).await.0, "others may read old data");
+    ok(reader.call("TransactionBegin", json!({"tx_id": "r"})).await);
+    ok(reader.call("TransactionCommit", json!({"tx_id": "r"})).await);
+    assert!(
+        !Replicated::seen(&mut reader, WHERE, json!({})).await.0,
+        "a transaction may have written"
+    );
+}
+
+#[tokio::test]
+async fn a_replica_that_is_down_or_behind_takes_no_reads() {
+    let all = Replicated::with(
+        1,
+        json!({"read_write_split": true, "read_your_writes": "off",
+        "max_lag": "64KiB", "failover": {"retry_interval": "50ms", "max_failures": 2}}),
+    )
+    .await;
+    let mut client = all.server.client().await;
+    ok(client.execute("CREATE TABLE t (a text)", json!([])).await);
+    let on_replica = || async {
+        let mut client = all.server.client().await;
+        Replicated::seen(&mut client, WHERE, json!({})).await.0
+    };
+    eventually("the replica takes reads", on_replica).await;
+    // Behind: what the primary writes is received, and not replayed.
+    let replica = &all.replicas[0];
+    replica.batch("SELECT pg_wal_replay_pause()").await;
+    let insert = "INSERT INTO t SELECT repeat('x', 100) FROM generate_series(1, 5000)";
+    ok(client.execute(insert, json!([])).await);
+    eventually("it is too far behind", || async { !on_replica().await }).await;
+    replica.batch("SELECT pg_wal_replay_resume()").await;
+    eventually("it has caught up", on_replica).await;
+    replica.stop(StopMode::Fast).await;
+    eventually("reads fall back to the primary", || async {
+        let mut client = all.server.client().await;
+        let reply = client.call("Execute", json!({"query": WHERE})).await.unwrap();
+        reply["rows"][0]["r"] == false
+    })
+    .await;
+    replica.start_again().await;
+    eventually("it takes reads again", on_replica).await;
+}
+
+#[tokio::test]
+async fn writes_follow_a_promotion() {
+    let all = Replicated::with(
+        2,
+        json!({"read_write_split": true, "read_your_writes": "off",
+        "failover": {"enabled": true, "retry_interval": "50ms", "max_failures": 2}}),
+    )
+    .await;
+    let mut client = all.server.client().await;
+    ok(client.execute("CREATE TABLE t (a int PRIMARY KEY)", json!([])).await);
+    all.caught_up().await;
+    // Every write is answered, and every one that is acknowledged is there afterwards, once.
+    let mut acknowledged = Vec::new();
+    let mut n = 0_i64;
+    let mut write = async |client: &mut RpcClient| {
+        n += 1;
+        let insert = json!({"query": "INSERT INTO t VALUES ($1)", "args": [n], "timeout": 2000});
+        let reply = client.call("Execute", insert).await.unwrap();
+        (n, reply.get("error").is_none())
+    };
+    for _ in 0..20 {
+        let (n, done) = write(&mut client).await;
+        assert!(done);
+        acknowledged.push(n);
+    }
+    // What is acknowledged is on the replica that is promoted: that much is the administrator's work.
+    let replica = &all.replicas[0];
+    eventually("it has all", || async {
+        let count = replica.admin_in("app").await.query_one("SELECT count(*) FROM t", &[]).await;
+        count.is_ok_and(|row| row.get::<_, i64>(0) == 20)
+    })
+    .await;
+    all.primary.stop(StopMode::Immediate).await;
+    let (_, done) = write(&mut client).await;
+    assert!(!done, "there is nobody who takes it");
+    replica.promote().await;
+    let promoted = tokio::time::Instant::now();
+    loop {
+        let (n, done) = write(&mut client).await;
+        if done {
+            acknowledged.push(n);
+            break;
+        }
+    }
+    assert!(promoted.elapsed() < Duration::from_secs(2), "{:?}", promoted.elapsed());
+    for _ in 0..20 {
+        let (n, done) = write(&mut client).await;
+        assert!(done);
+        acknowledged.push(n);
+    }
+    let request =
+        json!({"query": "SELECT array_agg(a ORDER BY a) AS a FROM t", "route": "primary"});
+    let reply = ok(client.call("Execute", request).await);
+    assert_eq!(reply["rows"][0]["a"], json!(acknowledged));
+}
+
+#[tokio::test]
+async fn clients_of_the_postgresql_door_follow_a_promotion_too() {
+    let all = Replicated::with(
+        1,
+        json!({
+        "failover": {"enabled": true, "retry_interval": "50ms", "max_failures": 2}}),
+    )
+    .await;
+    let mut client = all.server.wire().await;
+    client.rows("CREATE TABLE t (a int)").await;
+    all.caught_up().await;
+    all.primary.stop(StopMode::Immediate).await;
+    assert_eq!(
+        client.query("INSERT INTO t VALUES (1)").await.unwrap().len(),
+        2,
+        "an error, and ready"
+    );
+    all.replicas[0].promote().await;
+    let promoted = tokio::time::Instant::now();
+    loop {
+        let replies = client.query("INSERT INTO t VALUES (2)").await.unwrap();
+        if replies.iter().all(|reply| reply.error().is_none()) {
+            break;
+        }
+    }
+    assert!(promoted.elapsed() < Duration::from_secs(2), "{:?}", promoted.elapsed());
+    assert_eq!(client.rows("SELECT a FROM t").await, ["2"]);
+}
