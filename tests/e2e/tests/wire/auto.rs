@@ -291,15 +291,14 @@ async fn the_moment_for_lastval_ends_whatever_the_client_sends() {
     client.rows("INSERT INTO t (b) VALUES ('x')").await;
     let waits = async { other.rows("SELECT 1").await };
     tokio::pin!(waits);
-    let (mut syncs, idle) = (0, [sync()]);
+    let (started, idle) = (tokio::time::Instant::now(), [sync()]);
     loop {
         tokio::select! {
             biased;
             answer = &mut waits => break assert_eq!(answer, ["1"]),
             reply = client.exchange(&idle) => {
                 reply.unwrap();
-                syncs += 1;
-                assert!(syncs < 5000, "it is kept for ever");
+                assert!(started.elapsed() < Duration::from_secs(10), "it is kept for ever");
             }
         }
     }
