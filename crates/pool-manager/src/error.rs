@@ -38,6 +38,18 @@ pub enum Error {
         /// How long was waited.
         limit: Duration,
     },
+    /// The server keeps failing and is not asked for a while; nothing was executed.
+    #[error(
+        "pool \"{pool}\": the server has failed too often and is not asked now (circuit breaker); \
+         {}",
+        format_retry(*retry_in)
+    )]
+    CircuitOpen {
+        /// The pool's name.
+        pool: Arc<str>,
+        /// When it is asked again; zero: somebody is asking it at the moment.
+        retry_in: Duration,
+    },
     /// The connection was lost, and the statement did not take effect.
     #[error("{}", not_executed_text(.0.as_deref()))]
     NotExecuted(Option<Box<ServerError>>),
@@ -124,7 +136,9 @@ impl Error {
             Self::Connect(error) | Self::Housekeeping(HousekeepingError::Connect(error)) => {
                 error.sqlstate()
             }
-            Self::Housekeeping(_) | Self::CannotConnectInTime { .. } => SqlState::CANNOT_CONNECT,
+            Self::Housekeeping(_) | Self::CannotConnectInTime { .. } | Self::CircuitOpen { .. } => {
+                SqlState::CANNOT_CONNECT
+            }
             Self::NotExecuted(Some(fatal)) => fatal.code,
             Self::NotExecuted(None) => SqlState::CONNECTION_FAILURE,
             Self::OutcomeUnknown { .. } => SqlState::COMPLETION_UNKNOWN,
@@ -169,6 +183,14 @@ fn not_executed_text(fatal: Option<&ServerError>) -> String {
         Some(fatal) => format!("{} (not executed)", fatal.message),
         None => "server closed the connection unexpectedly (not executed)".to_owned(),
     }
+}
+
+fn format_retry(retry_in: Duration) -> String {
+    if retry_in.is_zero() {
+        return "one connection is being tried".to_owned();
+    }
+    // Rounded up: who waits as long as it says finds it tried again.
+    format!("next try in {} ms", retry_in.as_micros().div_ceil(1000))
 }
 
 fn format_limit(limit: Duration) -> String {

@@ -30,7 +30,7 @@ mod transaction;
 pub mod values;
 
 pub use batch::{Batch, BatchEnd, BatchResults};
-pub use breaker::{CircuitBreaker, CircuitBreakerState};
+pub use breaker::{Attempt, CircuitBreaker, CircuitBreakerState, Refusal};
 pub use connection::{
     CommandTag, Discard, ResultSink, STATEMENT_PREFIX, ServerConnection, SettingError, Settings,
     SettingsQuestion, SinkError,
@@ -39,7 +39,7 @@ pub use database_pool::{DEFAULT_MAX_MESSAGE, DEFAULT_SLOW_THRESHOLD, DatabasePoo
 pub use engine::{LinkError, Parameters, TransactionStatus};
 pub use error::Error;
 pub use held::{CursorId, HeldConnections, HeldKind, HeldLimits, Owner};
-pub use pool::{Checkout, PoolStats, StoredPassword};
+pub use pool::{BreakerLimits, Checkout, PoolStats, StoredPassword};
 pub use registry::{PRIMARY, PoolRegistry};
 pub use relayed::InFlight;
 pub use rows::{QueryRow, QueryRows};

@@ -24,6 +24,7 @@ pub(crate) fn pools(config: &Config) -> Result<Vec<PurposedPool>, ServeError> {
     let limits = PoolLimits {
         max_message: bytes(config.rpc.max_frame_size),
         slow_threshold: config.logging.slow_query.threshold.get(),
+        breaker: config.features.circuit_breaker.limits(),
     };
     let within = |error: SettingError| ServeError::Proxy(error.within("pgpool.proxy.users"));
     let mut pools = Vec::new();

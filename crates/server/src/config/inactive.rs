@@ -12,7 +12,9 @@ pub struct InactiveKey {
 }
 
 /// Sections of `pgpool` that have no effect yet.
-const SECTIONS: &[&str] = &["routing", "monitoring", "features"];
+const SECTIONS: &[&str] = &["routing", "monitoring"];
+/// Those of `features`.
+const FEATURES: &[&str] = &["cache", "rate_limit"];
 
 impl Config {
     /// The keys that the user has set and that have no effect in this release, in the file's order.
@@ -29,6 +31,11 @@ fn is_inactive(key: &str) -> bool {
     let mut parts: Vec<&str> = key.split('.').skip(1).collect();
     if parts.first().is_some_and(|section| SECTIONS.contains(section)) {
         return true;
+    }
+    if let [section, feature, ..] = parts[..]
+        && section == "features"
+    {
+        return FEATURES.contains(&feature);
     }
     // A further database has below its name what the default one has below `backends`.
     match parts.first() {

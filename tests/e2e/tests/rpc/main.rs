@@ -4,6 +4,7 @@
 
 mod args;
 mod batches;
+mod breaker;
 mod concurrency;
 mod cursors;
 mod disconnects;

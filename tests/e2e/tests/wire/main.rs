@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod auto;
+mod breaker;
 mod cancel;
 mod differential;
 mod disconnects;
