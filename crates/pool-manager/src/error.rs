@@ -5,7 +5,7 @@
 //! * [`Error::OutcomeUnknown`]: it may have taken effect. No text here contains what a
 //!   framework's retry detector looks for (`connection`, `broken pipe`, `0800`).
 //! * [`Error::Exhausted`] and [`Error::QueueFull`]: overload. Retrying would double it, so those
-//!   texts match no detector either.
+//!   texts match no detector either, nor does that of [`Error::RateExceeded`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use crate::classify::SessionNeed;
 use crate::connect::{ConnectError, HousekeepingError};
 use crate::connection::{EndError, ExecuteError, Progress, SettingError, SinkError};
 use crate::engine::LinkError;
+use crate::rate::RateExceeded;
 use crate::server_error::{ServerError, SqlState};
 use crate::values::ArgError;
 
@@ -96,6 +97,9 @@ pub enum Error {
         /// How many wait.
         waiting: usize,
     },
+    /// The client asks more often than it may; nothing was executed.
+    #[error(transparent)]
+    RateExceeded(#[from] RateExceeded),
     /// The statement ran out of time and was cancelled at the server.
     #[error("canceling statement due to query timeout after {}", format_limit(*.0))]
     TimedOut(Duration),
@@ -143,6 +147,7 @@ impl Error {
             Self::NotExecuted(None) => SqlState::CONNECTION_FAILURE,
             Self::OutcomeUnknown { .. } => SqlState::COMPLETION_UNKNOWN,
             Self::Exhausted { .. } | Self::QueueFull { .. } => SqlState::TOO_MANY_CONNECTIONS,
+            Self::RateExceeded(_) => SqlState::CONFIGURATION_LIMIT_EXCEEDED,
             Self::TimedOut(_) => SqlState::QUERY_CANCELED,
             Self::NeedsSession(_) => SqlState::FEATURE_NOT_SUPPORTED,
             Self::Refused { code, .. } => *code,
@@ -302,6 +307,7 @@ fn fatal_of(error: LinkError) -> Option<Box<ServerError>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rate::RateLimit;
 
     /// Substrings by which Laravel, Doctrine and Cycle recognise a lost connection.
     const DETECTORS: [&str; 10] = [
@@ -382,6 +388,10 @@ mod tests {
             assert_eq!(error.sqlstate().as_str(), "53300");
             assert_matches_no_detector(&error);
         }
+        let limit = RateLimit { per_second: 100, burst: 200 };
+        let error = Error::from(RateExceeded { limit, retry_in: Duration::from_millis(10) });
+        assert_eq!(error.sqlstate().as_str(), "53400");
+        assert_matches_no_detector(&error);
     }
 
     fn assert_matches_no_detector(error: &Error) {

@@ -99,6 +99,7 @@ pub(crate) fn proxy(config: &Config, pools: &[PurposedPool]) -> Result<Arc<Proxy
         query_timeout: config.proxy.query_timeout.limit(),
         transaction_timeout: config.proxy.transaction_timeout.limit(),
         wait_notice: config.proxy.wait_notice.limit(),
+        rate_limit: config.features.rate_limit.limit(),
         tls: config.proxy.tls.server().map_err(within)?,
     };
     Ok(Proxy::new(databases, options))
@@ -121,6 +122,7 @@ pub(crate) fn service_options(config: &Config) -> ServiceOptions {
         slow_query: slow.enabled.then(|| slow.threshold.get()),
         log_queries: config.logging.log_queries,
         log_params: config.logging.log_params,
+        rate_limit: config.features.rate_limit.limit(),
         expose_stats: config.monitoring.expose_rpc,
         forward: config.rpc.forward.get().cloned(),
     }

@@ -13,8 +13,8 @@ pub struct InactiveKey {
 
 /// Sections of `pgpool` that have no effect yet.
 const SECTIONS: &[&str] = &["routing", "monitoring"];
-/// Those of `features`.
-const FEATURES: &[&str] = &["cache", "rate_limit"];
+/// The same of `features`.
+const FEATURES: &[&str] = &["cache"];
 
 impl Config {
     /// The keys that the user has set and that have no effect in this release, in the file's order.

@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use pool_manager::{HeldConnections, HeldLimits, Owner, PoolRegistry};
+use pool_manager::{
+    Error, HeldConnections, HeldLimits, Owner, PoolRegistry, RateExceeded, RateLimit,
+};
 
 use super::forward::Forward;
 use crate::config::ListenAddress;
@@ -42,6 +44,8 @@ pub struct ServiceOptions {
     pub log_queries: bool,
     /// Whether arguments and literals appear in the log.
     pub log_params: bool,
+    /// How often each client may ask.
+    pub rate_limit: Option<RateLimit>,
     /// Whether PoolStats may be called.
     pub expose_stats: bool,
     /// Where calls to other services go.
@@ -98,4 +102,13 @@ pub(super) struct Context<'a> {
     pub(super) service: &'a Service,
     /// The client that calls.
     pub(super) owner: Owner,
+    /// Set when this call is one too many.
+    pub(super) exceeded: Option<RateExceeded>,
+}
+
+impl Context<'_> {
+    /// To be asked by every method that counts, before it does anything.
+    pub(super) fn admit(&self) -> Result<(), Error> {
+        self.exceeded.map_or(Ok(()), |exceeded| Err(exceeded.into()))
+    }
 }

@@ -16,6 +16,7 @@ mod frames;
 mod limits;
 mod marked_rows;
 mod observation;
+mod rate;
 mod refusals;
 mod requests;
 mod results;

@@ -16,6 +16,7 @@ mod marked_rows;
 mod modes;
 mod prepared;
 mod protocol;
+mod rate;
 mod settings;
 mod talk;
 mod tls;

@@ -1,7 +1,7 @@
 //! `features`: result cache, circuit breaker, rate limit.
 
-use pool_manager::BreakerLimits;
 use pool_manager::config::{GoDuration, SettingError};
+use pool_manager::{BreakerLimits, RateLimit};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -81,6 +81,14 @@ impl CircuitBreakerConfig {
     pub(crate) fn limits(&self) -> Option<BreakerLimits> {
         let Self { enabled, threshold, timeout } = *self;
         enabled.then(|| BreakerLimits { threshold, timeout: timeout.get() })
+    }
+}
+
+impl RateLimitConfig {
+    /// What each client may; `None` while it is off.
+    pub(crate) fn limit(&self) -> Option<RateLimit> {
+        let Self { enabled, requests_per_second: per_second, burst } = *self;
+        enabled.then_some(RateLimit { per_second, burst })
     }
 }
 
