@@ -6,6 +6,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pool_manager::RateLimit;
+
 use crate::database::Database;
 use crate::limit::{ClientLimit, Seat};
 use crate::login::Welcomes;
@@ -31,6 +33,8 @@ pub struct ProxyOptions {
     pub transaction_timeout: Option<Duration>,
     /// A client that waits this long for a server connection is told so.
     pub wait_notice: Option<Duration>,
+    /// How often each client may ask.
+    pub rate_limit: Option<RateLimit>,
     /// TLS with clients that connect by TCP.
     pub tls: Option<TlsServer>,
 }

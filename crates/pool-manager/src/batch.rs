@@ -301,8 +301,7 @@ impl<R: BatchResults> BatchSink for Explaining<'_, R> {
         self.ended = self.ended.max(index + 1);
         let never_ran = matches!(result, Err(ExecuteError::NotReached));
         if !never_ran {
-            let slow = took >= self.pool.options().slow_threshold;
-            self.pool.counters().query(took, result.is_err(), slow);
+            self.pool.count_query(took, result.is_err());
         }
         if result.is_err() && !never_ran {
             self.failed.get_or_insert(*place);

@@ -8,7 +8,7 @@ use crate::config::BackendConfig;
 use crate::connect::Connector;
 use crate::connection::{CommandTag, Discard, ResultSink, Settings};
 use crate::error::Error;
-use crate::pool::{Checkout, Pool, PoolOptions, PoolStats, StoredPassword};
+use crate::pool::{BreakerLimits, Checkout, Pool, PoolOptions, PoolStats, StoredPassword};
 use crate::rows::{QueryRow, QueryRows, RowCollector};
 use crate::server_error::SqlState;
 use crate::statement::Statement;
@@ -33,11 +33,17 @@ pub struct PoolLimits {
     pub max_message: usize,
     /// From this duration on a statement counts as slow.
     pub slow_threshold: Duration,
+    /// When to stop asking a server that fails; `None`: never.
+    pub breaker: Option<BreakerLimits>,
 }
 
 impl Default for PoolLimits {
     fn default() -> Self {
-        Self { max_message: DEFAULT_MAX_MESSAGE, slow_threshold: DEFAULT_SLOW_THRESHOLD }
+        Self {
+            max_message: DEFAULT_MAX_MESSAGE,
+            slow_threshold: DEFAULT_SLOW_THRESHOLD,
+            breaker: None,
+        }
     }
 }
 
@@ -69,6 +75,7 @@ impl DatabasePool {
             behavior: config.behavior.clone(),
             max_message: limits.max_message,
             slow_threshold: limits.slow_threshold,
+            breaker: limits.breaker,
         };
         Ok(Self { pool: Pool::new(options, connector) })
     }

@@ -5,7 +5,7 @@
 //! * [`Error::OutcomeUnknown`]: it may have taken effect. No text here contains what a
 //!   framework's retry detector looks for (`connection`, `broken pipe`, `0800`).
 //! * [`Error::Exhausted`] and [`Error::QueueFull`]: overload. Retrying would double it, so those
-//!   texts match no detector either.
+//!   texts match no detector either, nor does that of [`Error::RateExceeded`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use crate::classify::SessionNeed;
 use crate::connect::{ConnectError, HousekeepingError};
 use crate::connection::{EndError, ExecuteError, Progress, SettingError, SinkError};
 use crate::engine::LinkError;
+use crate::rate::RateExceeded;
 use crate::server_error::{ServerError, SqlState};
 use crate::values::ArgError;
 
@@ -37,6 +38,18 @@ pub enum Error {
         pool: Arc<str>,
         /// How long was waited.
         limit: Duration,
+    },
+    /// The server keeps failing and is not asked for a while; nothing was executed.
+    #[error(
+        "pool \"{pool}\": the server has failed too often and is not asked now (circuit breaker); \
+         {}",
+        format_retry(*retry_in)
+    )]
+    CircuitOpen {
+        /// The pool's name.
+        pool: Arc<str>,
+        /// When it is asked again; zero: somebody is asking it at the moment.
+        retry_in: Duration,
     },
     /// The connection was lost, and the statement did not take effect.
     #[error("{}", not_executed_text(.0.as_deref()))]
@@ -84,6 +97,9 @@ pub enum Error {
         /// How many wait.
         waiting: usize,
     },
+    /// The client asks more often than it may; nothing was executed.
+    #[error(transparent)]
+    RateExceeded(#[from] RateExceeded),
     /// The statement ran out of time and was cancelled at the server.
     #[error("canceling statement due to query timeout after {}", format_limit(*.0))]
     TimedOut(Duration),
@@ -124,11 +140,14 @@ impl Error {
             Self::Connect(error) | Self::Housekeeping(HousekeepingError::Connect(error)) => {
                 error.sqlstate()
             }
-            Self::Housekeeping(_) | Self::CannotConnectInTime { .. } => SqlState::CANNOT_CONNECT,
+            Self::Housekeeping(_) | Self::CannotConnectInTime { .. } | Self::CircuitOpen { .. } => {
+                SqlState::CANNOT_CONNECT
+            }
             Self::NotExecuted(Some(fatal)) => fatal.code,
             Self::NotExecuted(None) => SqlState::CONNECTION_FAILURE,
             Self::OutcomeUnknown { .. } => SqlState::COMPLETION_UNKNOWN,
             Self::Exhausted { .. } | Self::QueueFull { .. } => SqlState::TOO_MANY_CONNECTIONS,
+            Self::RateExceeded(_) => SqlState::CONFIGURATION_LIMIT_EXCEEDED,
             Self::TimedOut(_) => SqlState::QUERY_CANCELED,
             Self::NeedsSession(_) => SqlState::FEATURE_NOT_SUPPORTED,
             Self::Refused { code, .. } => *code,
@@ -169,6 +188,14 @@ fn not_executed_text(fatal: Option<&ServerError>) -> String {
         Some(fatal) => format!("{} (not executed)", fatal.message),
         None => "server closed the connection unexpectedly (not executed)".to_owned(),
     }
+}
+
+fn format_retry(retry_in: Duration) -> String {
+    if retry_in.is_zero() {
+        return "one connection is being tried".to_owned();
+    }
+    // Rounded up: who waits as long as it says finds it tried again.
+    format!("next try in {} ms", retry_in.as_micros().div_ceil(1000))
 }
 
 fn format_limit(limit: Duration) -> String {
@@ -280,6 +307,7 @@ fn fatal_of(error: LinkError) -> Option<Box<ServerError>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rate::RateLimit;
 
     /// Substrings by which Laravel, Doctrine and Cycle recognise a lost connection.
     const DETECTORS: [&str; 10] = [
@@ -360,6 +388,10 @@ mod tests {
             assert_eq!(error.sqlstate().as_str(), "53300");
             assert_matches_no_detector(&error);
         }
+        let limit = RateLimit { per_second: 100, burst: 200 };
+        let error = Error::from(RateExceeded { limit, retry_in: Duration::from_millis(10) });
+        assert_eq!(error.sqlstate().as_str(), "53400");
+        assert_matches_no_detector(&error);
     }
 
     fn assert_matches_no_detector(error: &Error) {

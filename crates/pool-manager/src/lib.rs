@@ -21,6 +21,7 @@ mod error;
 pub mod fuzz;
 mod held;
 mod pool;
+mod rate;
 mod registry;
 mod relayed;
 mod rows;
@@ -35,7 +36,7 @@ pub use backends::{
     RoutingRules,
 };
 pub use batch::{Batch, BatchEnd, BatchResults};
-pub use breaker::{CircuitBreaker, CircuitBreakerState};
+pub use breaker::{Attempt, CircuitBreaker, CircuitBreakerState, Refusal};
 pub use connection::{
     CommandTag, Discard, ResultSink, STATEMENT_PREFIX, ServerConnection, SettingError, Settings,
     SettingsQuestion, SinkError,
@@ -44,7 +45,8 @@ pub use database_pool::{DEFAULT_MAX_MESSAGE, DEFAULT_SLOW_THRESHOLD, DatabasePoo
 pub use engine::{LinkError, Parameters, TransactionStatus};
 pub use error::Error;
 pub use held::{CursorId, HeldConnections, HeldKind, HeldLimits, Owner};
-pub use pool::{Checkout, PoolStats, StoredPassword};
+pub use pool::{BreakerLimits, Checkout, PoolStats, StoredPassword};
+pub use rate::{RateExceeded, RateLimit, RequestBucket};
 pub use registry::{PRIMARY, PoolRegistry};
 pub use relayed::InFlight;
 pub use rows::{QueryRow, QueryRows};

@@ -81,7 +81,6 @@ impl Checkout {
 
     /// Counts statements that ended after `took`.
     pub fn count_query(&self, took: Duration, failed: bool) {
-        let slow = took >= self.pool().options().slow_threshold;
-        self.pool().counters().query(took, failed, slow);
+        self.pool().count_query(took, failed);
     }
 }

@@ -92,8 +92,7 @@ impl Pool {
         let started = Instant::now();
         let result = connection.execute_within(&what, sink, limit).await;
         let took = started.elapsed();
-        let slow = took >= self.options().slow_threshold;
-        self.counters().query(took, result.is_err(), slow);
+        self.count_query(took, result.is_err());
         sink.ended(took);
         result.map_err(|error| exposure.explain(error))
     }

@@ -30,6 +30,7 @@ pub(crate) fn pools(config: &Config) -> Result<Pools, ServeError> {
     let limits = PoolLimits {
         max_message: bytes(config.rpc.max_frame_size),
         slow_threshold: config.logging.slow_query.threshold.get(),
+        breaker: config.features.circuit_breaker.limits(),
     };
     let within = |error: SettingError| ServeError::Proxy(error.within("pgpool.proxy.users"));
     let mut pools = Pools::default();
@@ -123,6 +124,7 @@ pub(crate) fn proxy(config: &Config, pools: &Pools) -> Result<Arc<Proxy>, ServeE
         query_timeout: config.proxy.query_timeout.limit(),
         transaction_timeout: config.proxy.transaction_timeout.limit(),
         wait_notice: config.proxy.wait_notice.limit(),
+        rate_limit: config.features.rate_limit.limit(),
         tls: config.proxy.tls.server().map_err(within)?,
     };
     Ok(Proxy::new(databases, options))
@@ -149,6 +151,7 @@ pub(crate) fn service_options(config: &Config) -> ServiceOptions {
         slow_query: slow.enabled.then(|| slow.threshold.get()),
         log_queries: config.logging.log_queries,
         log_params: config.logging.log_params,
+        rate_limit: config.features.rate_limit.limit(),
         expose_stats: config.monitoring.expose_rpc,
         forward: config.rpc.forward.get().cloned(),
     }

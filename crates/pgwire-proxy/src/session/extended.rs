@@ -353,6 +353,10 @@ impl Session {
 
     pub(super) fn sync(&mut self, message: &[u8], body: &[u8]) -> Taken {
         self.client.skipping = false;
+        if self.refusing.is_some() && self.server.as_ref().is_some_and(|server| server.is_free()) {
+            // The server has not seen its batch, and what comes next is answered here, too.
+            return self.answer_query(|_| {});
+        }
         if !body.is_empty() && self.refusing.is_none() && self.attached().is_none() {
             return Taken::Attach;
         }

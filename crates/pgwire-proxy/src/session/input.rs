@@ -5,6 +5,7 @@ use bytes::BytesMut;
 use pool_manager::{ServerError, SqlState};
 
 use super::expect::{Expect, Querying};
+use super::rate::Admission;
 use super::{HIGH_WATER, Session, Step};
 use crate::message::frontend::{self, Bind, Header};
 use crate::message::{HEADER_LEN, backend, request};
@@ -93,6 +94,9 @@ impl Session {
                     None => break,
                 },
             };
+            if matches!(taken, Taken::Done | Taken::Dropped) {
+                self.leave_unit(tag);
+            }
             match taken {
                 Taken::Done | Taken::Dropped => at += len,
                 Taken::Wait => break,
@@ -169,6 +173,11 @@ impl Session {
         if self.is_out_of_place(tag) {
             return self.unreadable(message);
         }
+        match self.admit(tag) {
+            Admission::Admitted => {}
+            Admission::Waits => return Taken::Wait,
+            Admission::Refused(error) => return self.refuse_from_here(tag, error),
+        }
         let begins = self.is_replayable();
         let taken = match tag {
             request::QUERY => self.query(message, body),
@@ -231,6 +240,14 @@ impl Session {
         }
         if self.must_wait(tag) {
             return Some((Taken::Wait, 0));
+        }
+        match self.admit(tag) {
+            Admission::Admitted => {}
+            Admission::Waits => return Some((Taken::Wait, 0)),
+            Admission::Refused(error) => {
+                self.upload = Some(Upload { rest: missing, forwards: false });
+                return Some((self.refuse_from_here(tag, error), rest.len()));
+            }
         }
         let taken = match tag {
             request::QUERY => self.large_query(rest),
@@ -296,10 +313,18 @@ impl Session {
         if matches!(tag, request::QUERY | request::FUNCTION_CALL) {
             return self.answer_query(|out| backend::error(out, error));
         }
+        self.let_server_speak_first();
         backend::error(&mut self.output, error);
         self.flush = true;
         self.client.skipping = true;
         Taken::Done
+    }
+
+    /// The same, with all that was sent before the client can know.
+    fn refuse_from_here(&mut self, tag: u8, error: Box<ServerError>) -> Taken {
+        let taken = self.fail_message(tag, &error);
+        self.refusing = Some(error);
+        taken
     }
 
     /// A message that cannot be read: the server says what is wrong with it.
@@ -328,8 +353,17 @@ impl Session {
         self.flush = true;
     }
 
+    /// Puts what the server has said, and the client's socket has not taken yet, in front of what is
+    /// answered here.
+    fn let_server_speak_first(&mut self) {
+        if let Some(server) = self.server.as_deref_mut().filter(|server| server.cleared > 0) {
+            server.cut(0, &mut self.output);
+        }
+    }
+
     /// Answers a Query that never reaches a server.
     pub(super) fn answer_query(&mut self, answer: impl FnOnce(&mut BytesMut)) -> Taken {
+        self.let_server_speak_first();
         answer(&mut self.output);
         let status = self.status();
         backend::ready(&mut self.output, status);

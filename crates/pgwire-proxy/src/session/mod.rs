@@ -24,6 +24,7 @@ mod lost;
 mod names;
 mod pin;
 mod prepare;
+mod rate;
 mod refusal;
 mod relay;
 mod replay;
@@ -53,6 +54,7 @@ use clock::Clock;
 use input::{Breach, Upload};
 use lost::LostTransaction;
 use names::Names;
+use rate::Rate;
 
 /// Bytes read from a client at a time, on the stack.
 const READ_CHUNK: usize = 8 * 1024;
@@ -129,8 +131,8 @@ pub(crate) struct Session {
     offered: Option<Checkout>,
     /// What the message at the front of the input is answered.
     failure: Option<Box<ServerError>>,
-    /// Why there was no connection: the answer to all that had been sent before the client could
-    /// know. What follows a BEGIN must not run without it.
+    /// Why there was no connection, or that the client asks too often: the answer to all that had
+    /// been sent before the client could know. What follows a BEGIN must not run without it.
     refusing: Option<Box<ServerError>>,
     /// Messages that could not be taken yet, or the begin of one.
     input: BytesMut,
@@ -145,6 +147,8 @@ pub(crate) struct Session {
     /// Set while the client is in a transaction whose server connection was lost.
     lost: Option<LostTransaction>,
     clock: Clock,
+    /// How often the client may ask, where that is limited.
+    rate: Option<Box<Rate>>,
     /// This moment, once somebody has looked at the clock.
     now: Option<Instant>,
     /// Something was done since the clock was last looked at.
@@ -193,6 +197,7 @@ impl Session {
         };
         Self {
             clock: Clock::new(&proxy.options),
+            rate: proxy.options.rate_limit.map(Rate::new),
             stream,
             registration,
             is_registered: false,

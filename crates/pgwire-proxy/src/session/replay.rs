@@ -96,6 +96,8 @@ impl Session {
         messages.extend_from_slice(&self.input);
         self.input = messages;
         self.needed = 0;
+        // It has been counted.
+        self.enter_unit();
     }
 }
 

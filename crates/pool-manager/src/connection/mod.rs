@@ -157,6 +157,11 @@ impl ServerConnection {
         self.tainted
     }
 
+    /// Whether it was cut off without a word of the server's.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.link.is_lost()
+    }
+
     /// Whether its lifetime is over.
     pub(crate) fn is_expired(&self, now: Instant) -> bool {
         self.expires.is_some_and(|end| now >= end)

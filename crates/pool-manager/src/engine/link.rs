@@ -61,6 +61,8 @@ pub(crate) struct Link<S> {
     dead: bool,
     /// The end came from the server, not from the network between us.
     ended_by_server: bool,
+    /// It ended without a word of the server's.
+    lost: bool,
     status: TransactionStatus,
     parameters: Arc<Parameters>,
     standard_strings: bool,
@@ -83,6 +85,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             needs_flush: false,
             dead: false,
             ended_by_server: false,
+            lost: false,
             status: TransactionStatus::Idle,
             standard_strings: says_standard_strings(&parameters),
             parameters: Arc::new(parameters),
@@ -146,6 +149,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// Whether the server or the network ended it.
     pub(crate) fn is_dead(&self) -> bool {
         self.dead
+    }
+
+    /// Whether it was cut off: by a network or a server that fails, not by one that says why.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost
     }
 
     /// Whether the server may still be working for this connection: also after the network has
@@ -371,6 +379,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             Poll::Ready(Ok(0)) => {
                 self.dead = true;
                 self.ended_by_server = true;
+                self.lost = self.last_fatal.is_none();
                 Poll::Ready(Err(LinkError::Closed(self.last_fatal.take())))
             }
             Poll::Ready(Ok(_)) => Poll::Ready(Ok(())),
@@ -385,7 +394,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                 self.ended_by_server = true;
                 LinkError::Closed(Some(fatal))
             }
-            None => LinkError::Io(error),
+            None => {
+                self.lost = true;
+                LinkError::Io(error)
+            }
         }
     }
 

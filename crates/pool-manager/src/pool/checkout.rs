@@ -160,6 +160,9 @@ impl Pool {
     /// Decides what becomes of a connection that was let go.
     fn take_back(&self, taken: Taken, was_pinned: bool, now: Instant) {
         let Taken { connection, slot, permits } = taken;
+        if connection.is_lost() {
+            self.note_loss();
+        }
         let closing = self.0.is_closing.load(Ordering::Relaxed);
         if closing
             || !connection.is_quiet()

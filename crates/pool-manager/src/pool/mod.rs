@@ -2,7 +2,8 @@
 //!
 //! bb8 stores the idle connections (last in, first out). Everything else is decided here:
 //! admission in order of arrival ([`admission`]), opening ([`open`]), what happens to a
-//! connection that comes back ([`checkout`]), and its lifetime ([`maintain`]).
+//! connection that comes back ([`checkout`]), its lifetime ([`maintain`]), and when a server that
+//! fails is left alone ([`breaker`]).
 //!
 //! Invariants:
 //! * A caller holds an admission permit for as long as it has a connection, and a connection
@@ -12,6 +13,7 @@
 //!   never sees more than `max_connections` of them.
 
 mod admission;
+mod breaker;
 mod checkout;
 mod maintain;
 mod open;
@@ -28,12 +30,14 @@ use lru::LruCache;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
+use crate::breaker::CircuitBreaker;
 use crate::classify::{Classification, SafeFunctions, classify, classify_bytes};
 use crate::config::{BehaviorConfig, PoolConfig};
 use crate::connect::{Connector, Housekeeping};
 use crate::error::Error;
 use crate::values::TypeCatalogue;
 use admission::Admission;
+pub use breaker::BreakerLimits;
 pub use checkout::Checkout;
 use slot::Idle;
 use stats::Counters;
@@ -60,6 +64,8 @@ pub(crate) struct PoolOptions {
     pub(crate) max_message: usize,
     /// Statements that take longer are counted as slow.
     pub(crate) slow_threshold: Duration,
+    /// When to stop asking a server that fails.
+    pub(crate) breaker: Option<BreakerLimits>,
 }
 
 /// A pool of server connections. Cheap to clone; every clone is the same pool.
@@ -70,6 +76,7 @@ struct Shared {
     name: Arc<str>,
     options: PoolOptions,
     connector: Connector,
+    breaker: Option<CircuitBreaker>,
     housekeeping: Housekeeping,
     idle: Idle,
     admission: Admission,
@@ -94,6 +101,7 @@ impl Pool {
         let (closing, _) = watch::channel(false);
         let pool = Self(Arc::new(Shared {
             name: options.name.as_str().into(),
+            breaker: options.breaker.map(|limits| limits.breaker(&options.name)),
             housekeeping: Housekeeping::new(connector.clone()),
             connector,
             idle: Idle::new(),
@@ -146,6 +154,14 @@ impl Pool {
         &self.0.counters
     }
 
+    /// Counts a statement that ended after `took`.
+    pub(crate) fn count_query(&self, took: Duration, failed: bool) {
+        self.0.counters.query(took, failed, took >= self.0.options.slow_threshold);
+        if !failed {
+            self.note_success();
+        }
+    }
+
     /// What kind of statement this is; remembered by text.
     pub(crate) fn classify(&self, sql: &str) -> Arc<Classification> {
         if sql.len() > MAX_CLASSIFIED_TEXT {
@@ -194,6 +210,10 @@ impl Pool {
         if self.0.is_closing.load(Ordering::Relaxed) {
             return Err(Error::Closed(Arc::clone(&self.0.name)));
         }
+        if self.0.idle.count() == 0 {
+            // Before the queue: nobody waits for what will not be.
+            self.check_breaker()?;
+        }
         let started = Instant::now();
         let limit = self.0.options.pool.acquire_timeout.get();
         let permits = self.0.admission.enter(hold, limit).await?;
@@ -213,6 +233,7 @@ impl Pool {
             max: size,
             waiting: self.0.admission.waiting(),
             canceled: self.0.admission.canceled(),
+            breaker: self.0.breaker.as_ref().map(CircuitBreaker::state),
         })
     }
 

@@ -33,6 +33,7 @@ impl Pool {
                 return Err(Error::Closed(Arc::clone(self.name())));
             };
             let Some(mut connection) = connection else {
+                self.check_breaker()?;
                 return self.open(slot, permits, limit).await;
             };
             let fresh = connection.idle_for(Instant::now()) < PROBE_AFTER;
@@ -88,8 +89,10 @@ impl Pool {
         let _turn = self.0.connecting.acquire().await.map_err(closed)?;
         let _constructing = self.0.counters.constructing();
         let slot = Arc::clone(&self.0.slots).acquire_owned().await.map_err(closed)?;
+        let attempt = self.begin_attempt()?;
         match self.0.connector.connect().await {
             Ok(connected) => {
+                attempt.succeeded();
                 let options = ConnectionOptions {
                     statement_cache_size: self.0.options.behavior.statement_cache_size as usize,
                     max_message: self.0.options.max_message,
@@ -99,6 +102,7 @@ impl Pool {
                 Ok(ServerConnection::new(connected, &options, slot))
             }
             Err(error) => {
+                attempt.failed(&error);
                 self.0.counters.connect_failed(&error.to_string());
                 Err(Error::Connect(error))
             }

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use crate::breaker::CircuitBreakerState;
+
 /// Figures of one pool at one moment: the Go plugin's PoolStats.
 #[derive(Debug, Clone, Default)]
 pub struct PoolStats {
@@ -57,6 +59,8 @@ pub struct PoolStats {
     pub pinned_clients: u32,
     /// How often that has begun, by what for.
     pub pins: BTreeMap<&'static str, u64>,
+    /// State of the circuit breaker, where there is one.
+    pub breaker: Option<CircuitBreakerState>,
 }
 
 /// What only the pool itself can see.
@@ -66,6 +70,7 @@ pub(super) struct Gauges {
     pub(super) max: u32,
     pub(super) waiting: usize,
     pub(super) canceled: u64,
+    pub(super) breaker: Option<CircuitBreakerState>,
 }
 
 #[derive(Default)]
@@ -149,7 +154,7 @@ impl Counters {
     }
 
     /// A statement that ended after `took`.
-    pub(crate) fn query(&self, took: Duration, failed: bool, slow: bool) {
+    pub(super) fn query(&self, took: Duration, failed: bool, slow: bool) {
         self.queries.fetch_add(1, Ordering::Relaxed);
         self.query_nanos.fetch_add(nanos(took), Ordering::Relaxed);
         if failed {
@@ -212,6 +217,7 @@ impl Counters {
             sessions_open: open(&self.sessions),
             pinned_clients: open(&self.pinned),
             pins: self.pins.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            breaker: gauges.breaker,
         }
     }
 

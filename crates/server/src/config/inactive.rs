@@ -12,7 +12,9 @@ pub struct InactiveKey {
 }
 
 /// Sections of `pgpool` that have no effect yet.
-const SECTIONS: &[&str] = &["monitoring", "features"];
+const SECTIONS: &[&str] = &["monitoring"];
+/// The same of `features`.
+const FEATURES: &[&str] = &["cache"];
 
 impl Config {
     /// The keys that the user has set and that have no effect in this release, in the file's order.
@@ -26,6 +28,10 @@ impl Config {
 }
 
 fn is_inactive(key: &str) -> bool {
-    let section = key.split('.').nth(1);
-    section.is_some_and(|section| SECTIONS.contains(&section))
+    let parts: Vec<&str> = key.split('.').skip(1).collect();
+    match parts[..] {
+        ["features", feature, ..] => FEATURES.contains(&feature),
+        [section, ..] => SECTIONS.contains(&section),
+        [] => false,
+    }
 }

@@ -9,18 +9,19 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{self, Poll, ready};
+use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
 use futures_util::stream::{FuturesUnordered, Stream};
-use goridge_framing::{FrameError, RpcDecoder};
-use pool_manager::Owner;
+use goridge_framing::{FrameError, RpcDecoder, RpcFrame};
+use pool_manager::{Owner, RateExceeded, RequestBucket};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::dispatch::answer;
-use super::service::{Service, Writes};
+use super::dispatch::{answer, counts};
+use super::service::{Context, Service, Writes};
 use super::stray::{self, Stray};
 use crate::listen::Accepted;
 
@@ -38,14 +39,14 @@ enum Socket {
 }
 
 impl Socket {
-    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_read_ready(&self, cx: &mut task::Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(stream) => stream.poll_read_ready(cx),
             Self::Unix(stream) => stream.poll_read_ready(cx),
         }
     }
 
-    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_write_ready(&self, cx: &mut task::Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(stream) => stream.poll_write_ready(cx),
             Self::Unix(stream) => stream.poll_write_ready(cx),
@@ -56,7 +57,7 @@ impl Socket {
     /// the system call that would say so.
     fn poll_read(
         &mut self,
-        cx: &mut Context<'_>,
+        cx: &mut task::Context<'_>,
         buffer: &mut BytesMut,
     ) -> Poll<io::Result<usize>> {
         match self {
@@ -115,6 +116,8 @@ struct Connection {
     service: Arc<Service>,
     owner: Owner,
     writes: Arc<Writes>,
+    /// What it may still ask, where that is limited.
+    bucket: Option<RequestBucket>,
     decoder: RpcDecoder,
     incoming: BytesMut,
     calls: FuturesUnordered<Call>,
@@ -128,6 +131,7 @@ impl Connection {
         Self {
             owner: service.client_came(),
             writes: Arc::default(),
+            bucket: service.options.rate_limit.map(|it| RequestBucket::new(it, Instant::now())),
             decoder: RpcDecoder::new(service.options.max_frame_size),
             socket,
             service,
@@ -149,7 +153,7 @@ impl Connection {
     /// Never ready but when the connection ends.
     fn poll(
         &mut self,
-        cx: &mut Context<'_>,
+        cx: &mut task::Context<'_>,
     ) -> Poll<Result<std::convert::Infallible, ConnectionEnd>> {
         loop {
             self.start_calls()?;
@@ -182,10 +186,20 @@ impl Connection {
             let Some(frame) = self.decoder.decode(&mut self.incoming)? else { break };
             let service = Arc::clone(&self.service);
             let (owner, writes) = (self.owner, Arc::clone(&self.writes));
-            self.calls.push(Box::pin(async move { answer(&service, owner, &writes, frame).await }));
+            let exceeded = self.exceeded(&frame);
+            self.calls.push(Box::pin(async move {
+                let writes = &*writes;
+                answer(&Context { service: &service, owner, writes, exceeded }, frame).await
+            }));
         }
         self.release_idle_buffer();
         Ok(())
+    }
+
+    /// Counts a request against the client's limit, in the order in which they come.
+    fn exceeded(&mut self, frame: &RpcFrame) -> Option<RateExceeded> {
+        let bucket = self.bucket.as_mut().filter(|_| counts(frame))?;
+        bucket.take(Instant::now()).err()
     }
 
     /// What a PostgreSQL client says first is answered in its own language.
@@ -213,13 +227,13 @@ impl Connection {
     }
 
     /// Collects the replies of finished calls.
-    fn poll_calls(&mut self, cx: &mut Context<'_>) {
+    fn poll_calls(&mut self, cx: &mut task::Context<'_>) {
         while let Poll::Ready(Some(reply)) = Pin::new(&mut self.calls).poll_next(cx) {
             self.replies.push_back(reply);
         }
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<(), ConnectionEnd> {
+    fn poll_write(&mut self, cx: &mut task::Context<'_>) -> Result<(), ConnectionEnd> {
         while let Some(reply) = self.replies.front() {
             let rest = reply.get(self.written..).unwrap_or_default();
             if rest.is_empty() {
@@ -245,7 +259,7 @@ impl Connection {
         Ok(())
     }
 
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ConnectionEnd>> {
+    fn poll_read(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), ConnectionEnd>> {
         // First, so that an idle connection holds no buffer.
         ready!(self.socket.poll_read_ready(cx))?;
         let wanted = self.decoder.needed(self.incoming.len());

@@ -2,28 +2,40 @@
 
 use bytes::Bytes;
 use goridge_framing::{Codec, Flags, MethodName, RequestError, RpcFrame, encode_error_reply};
-use pool_manager::Owner;
 
 use super::forward::ForwardError;
 use super::methods;
 use super::protobuf;
 use super::reply::Reply;
-use super::service::{Context, Service, Writes};
+use super::service::Context;
 
 /// The only service name. Case matters, as in Go's net/rpc.
 const SERVICE: &str = "pgpool";
 
+/// Whether a request counts against its client's limit: whatever may have a statement executed. What
+/// ends or closes something never does, so that nobody is kept from it.
+pub(super) fn counts(frame: &RpcFrame) -> bool {
+    let name = frame.method().ok().and_then(|name| MethodName::parse(name).ok());
+    name.is_some_and(|name| {
+        name.service() == SERVICE
+            && matches!(
+                name.method(),
+                "Execute"
+                    | "ExecuteBatch"
+                    | "CursorOpen"
+                    | "CursorFetch"
+                    | "TransactionBegin"
+                    | "BeginTransaction"
+                    | "SessionBegin"
+            )
+    })
+}
+
 /// Answers one request: with a reply frame, or with an error frame when there is no such method
 /// or its body cannot be decoded.
-pub(super) async fn answer(
-    service: &Service,
-    owner: Owner,
-    writes: &Writes,
-    frame: RpcFrame,
-) -> Vec<u8> {
+pub(super) async fn answer(context: &Context<'_>, frame: RpcFrame) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
-    let context = Context { service, owner, writes };
-    if let Err(error) = call(&context, &frame, &mut out).await {
+    if let Err(error) = call(context, &frame, &mut out).await {
         out.clear();
         let flags = Flags::from_bits(frame.flags.bits());
         encode_error_reply(&mut out, flags, frame.seq, frame.method_bytes(), &error.to_string());

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use pool_manager::{HeldConnections, HeldLimits, Owner, PoolRegistry};
+use pool_manager::{
+    Error, HeldConnections, HeldLimits, Owner, PoolRegistry, RateExceeded, RateLimit,
+};
 
 use super::forward::Forward;
 use crate::config::ListenAddress;
@@ -46,6 +48,8 @@ pub struct ServiceOptions {
     pub log_queries: bool,
     /// Whether arguments and literals appear in the log.
     pub log_params: bool,
+    /// How often each client may ask.
+    pub rate_limit: Option<RateLimit>,
     /// Whether PoolStats may be called.
     pub expose_stats: bool,
     /// Where calls to other services go.
@@ -104,6 +108,8 @@ pub(super) struct Context<'a> {
     pub(super) owner: Owner,
     /// When it wrote last, for all of its calls.
     pub(super) writes: &'a Writes,
+    /// Set when this call is one too many.
+    pub(super) exceeded: Option<RateExceeded>,
 }
 
 /// When a client has written last.
@@ -120,5 +126,12 @@ impl Writes {
     pub(super) fn within(&self, window: Duration) -> bool {
         let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         !window.is_zero() && last.is_some_and(|last| last.elapsed() < window)
+    }
+}
+
+impl Context<'_> {
+    /// To be asked by every method that counts, before it does anything.
+    pub(super) fn admit(&self) -> Result<(), Error> {
+        self.exceeded.map_or(Ok(()), |exceeded| Err(exceeded.into()))
     }
 }

@@ -128,6 +128,7 @@ static DATABASE_STATS: StructShape = StructShape {
         field("sessions_open", "SessionsOpen", Shape::Int),
         field("pinned_clients", "PinnedClients", Shape::Int),
         field("pins", "Pins", Shape::Map(&Shape::Int)),
+        field("breaker", "Breaker", Shape::Text),
         field("total_acquired", "TotalAcquired", Shape::Int),
         field("total_released", "TotalReleased", Shape::Int),
         field("acquire_count", "AcquireCount", Shape::Int),

@@ -20,7 +20,7 @@ const DETECTORS: [&str; 9] = [
     "0800",
 ];
 
-fn assert_matches_no_detector(reply: &Value) {
+pub(crate) fn assert_matches_no_detector(reply: &Value) {
     let text = reply.to_string().to_lowercase();
     for detector in DETECTORS {
         assert!(!text.contains(detector), "{detector:?} in {text}");

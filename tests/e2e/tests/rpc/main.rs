@@ -4,6 +4,7 @@
 
 mod args;
 mod batches;
+mod breaker;
 mod concurrency;
 mod cursors;
 mod disconnects;
@@ -15,6 +16,7 @@ mod frames;
 mod limits;
 mod marked_rows;
 mod observation;
+mod rate;
 mod refusals;
 mod replicas;
 mod requests;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod auto;
+mod breaker;
 mod cancel;
 mod differential;
 mod disconnects;
@@ -15,6 +16,7 @@ mod marked_rows;
 mod modes;
 mod prepared;
 mod protocol;
+mod rate;
 mod settings;
 mod talk;
 mod tls;

@@ -1,6 +1,7 @@
 //! `features`: result cache, circuit breaker, rate limit.
 
 use pool_manager::config::{GoDuration, SettingError};
+use pool_manager::{BreakerLimits, RateLimit};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +73,22 @@ impl Default for CircuitBreakerConfig {
 impl Default for RateLimitConfig {
     fn default() -> Self {
         Self { enabled: false, requests_per_second: 100, burst: 200 }
+    }
+}
+
+impl CircuitBreakerConfig {
+    /// What each pool is to do; `None` while it is off.
+    pub(crate) fn limits(&self) -> Option<BreakerLimits> {
+        let Self { enabled, threshold, timeout } = *self;
+        enabled.then(|| BreakerLimits { threshold, timeout: timeout.get() })
+    }
+}
+
+impl RateLimitConfig {
+    /// What each client may; `None` while it is off.
+    pub(crate) fn limit(&self) -> Option<RateLimit> {
+        let Self { enabled, requests_per_second: per_second, burst } = *self;
+        enabled.then_some(RateLimit { per_second, burst })
     }
 }
 

@@ -102,6 +102,7 @@ async fn open(
     request: CursorOpenRequest,
     reply: &mut Document,
 ) -> Result<(), Error> {
+    context.admit()?;
     let service = context.service;
     let settings = request::settings(request.settings)?;
     let statement = Statement {
@@ -166,6 +167,7 @@ async fn fetch(
     request: &CursorFetchRequest,
     reply: &mut Document,
 ) -> Result<bool, Error> {
+    context.admit()?;
     let (id, mut style) = cursor(request.cursor_id.as_deref())?;
     // Whoever opened it may have spoken another codec.
     if reply.codec().converts() {

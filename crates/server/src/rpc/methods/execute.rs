@@ -70,6 +70,7 @@ async fn run(
     request: ExecuteRequest,
     reply: &mut Reply<'_>,
 ) -> Result<CommandTag, Error> {
+    context.admit()?;
     let query = request::required("query", request.query.as_deref())?;
     let settings = request::settings(request.settings)?;
     let statement = Statement {

@@ -118,6 +118,7 @@ async fn run(
     request: ExecuteBatchRequest,
     reply: &mut Document,
 ) -> Result<(), Error> {
+    context.admit()?;
     let given = request.statements.map(|statements| statements.0).unwrap_or_default();
     let statements = texts(&given)?;
     let settings = request::settings(request.settings)?;

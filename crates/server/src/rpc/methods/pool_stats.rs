@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pool_manager::{Error, PRIMARY, PoolStats, SqlState};
+use pool_manager::{CircuitBreakerState, Error, PRIMARY, PoolStats, SqlState};
 use serde::Serialize;
 
 use super::request;
@@ -34,6 +34,8 @@ struct DatabaseStats {
     sessions_open: u32,
     pinned_clients: u32,
     pins: BTreeMap<&'static str, u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    breaker: Option<&'static str>,
     total_acquired: u64,
     total_released: u64,
     acquire_count: u64,
@@ -65,6 +67,7 @@ impl DatabaseStats {
             sessions_open: stats.sessions_open,
             pinned_clients: stats.pinned_clients,
             pins: stats.pins,
+            breaker: stats.breaker.map(CircuitBreakerState::as_str),
             total_acquired: stats.total_acquired,
             total_released: stats.total_released,
             acquire_count: stats.acquire_count,

@@ -52,6 +52,7 @@ pub(in crate::rpc) async fn session_begin(
 }
 
 async fn begin(context: &Context<'_>, request: SessionBeginRequest) -> Result<String, Error> {
+    context.admit()?;
     let service = context.service;
     let settings = request::settings(request.settings)?;
     let limits =

@@ -48,6 +48,7 @@ pub(in crate::rpc) async fn transaction_begin(
 }
 
 async fn begin(context: &Context<'_>, request: TransactionBeginRequest) -> Result<String, Error> {
+    context.admit()?;
     let service = context.service;
     let level = request.isolation_level.as_deref().filter(|level| !level.is_empty());
     let options = TransactionOptions {
