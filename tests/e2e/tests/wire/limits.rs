@@ -168,7 +168,7 @@ async fn an_idle_transaction_is_ended_and_rolled_back() {
 
 #[tokio::test]
 async fn so_is_what_a_client_has_left_unfinished() {
-    let proxy = json!({"idle_transaction_timeout": "200ms"});
+    let proxy = json!({"idle_transaction_timeout": "500ms"});
     let setup = with(proxy, json!({"max_connections": 1})).await;
     setup.db.batch("CREATE TABLE t (a text)").await;
     let insert = "INSERT INTO t VALUES ('x')";
@@ -185,12 +185,12 @@ async fn so_is_what_a_client_has_left_unfinished() {
     // One that goes on, however slowly, is not idle.
     let mut slow = setup.wire().await;
     slow.send(&query("COPY t FROM STDIN")).await.unwrap();
-    for _ in 0..8 {
+    for _ in 0..12 {
         tokio::time::sleep(Duration::from_millis(60)).await;
         slow.send(&copy_data(b"x\n")).await.unwrap();
     }
     slow.send(&copy_done()).await.unwrap();
-    assert_eq!(summary(&slow.until_ready().await.unwrap()), "G C(COPY 8) Z(I)");
+    assert_eq!(summary(&slow.until_ready().await.unwrap()), "G C(COPY 12) Z(I)");
 }
 
 #[tokio::test]

@@ -192,7 +192,7 @@ async fn run(threads: usize, resets: bool, callers: u64, name: &str) {
     }
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let (right, failed) = (read(&tally.right), read(&tally.failed));
-    assert!(right > 64 && failed > 5, "{right} right, {failed} failed: no test");
+    assert!(right > 64 && failed > 0, "{right} right, {failed} failed: no test");
     if resets {
         let happened = linked.link.counters().resets > 0 && front.counters().resets > 0;
         assert!(happened, "no resets: no test");
