@@ -78,16 +78,16 @@ pub(crate) struct Serving {
 }
 
 impl Serving {
-    /// Starts `serve` and waits until it answers. `more` is more of the `pgpool:` section.
+    /// Starts `serve` and waits until both doors are open. `more` is more of the `pgpool:` section.
     #[track_caller]
     pub(crate) fn start(dsn: &str, more: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
-        let socket = path.join("rpc.sock");
+        let (socket, proxy) = (path.join("rpc.sock"), path.join("pg.sock"));
         let text = format!(
             "version: '3'\npgpool:\n  backends:\n    primary:\n      dsn: {dsn}\n  \
              proxy:\n    address: unix://{}\n  rpc:\n    listen: unix://{}\n{more}",
-            path.join("pg.sock").display(),
+            proxy.display(),
             socket.display()
         );
         fs::write(path.join(".rr.yaml"), text).unwrap();
@@ -104,7 +104,8 @@ impl Serving {
             if let Some(status) = serving.process.0.try_wait().unwrap() {
                 panic!("serve ended ({status}): {}", serving.log());
             }
-            std::os::unix::net::UnixStream::connect(&socket).is_ok()
+            let is_open = |door| std::os::unix::net::UnixStream::connect(door).is_ok();
+            is_open(&socket) && is_open(&proxy)
         });
         serving
     }

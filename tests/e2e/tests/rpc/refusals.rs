@@ -1,6 +1,6 @@
 //! What makes no sense without a session of one's own: refused with the way out, or cleaned up.
 
-use e2e::{Setup, failed, ok};
+use e2e::{Setup, eventually, failed, ok};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -127,7 +127,8 @@ async fn a_transaction_left_open_by_a_text_is_rolled_back_and_told() {
     // A text that fails inside the transaction that it began.
     let request = json!({"query": "BEGIN; SELECT 1/0; COMMIT", "simple": true});
     failed(client.call("Execute", request).await, "22012");
-    assert_eq!(setup.count("state LIKE 'idle in%'").await, 0);
+    eventually("it is rolled back", || async { setup.count("state LIKE 'idle in%'").await == 0 })
+        .await;
     let whole = json!({"query": "BEGIN; INSERT INTO t VALUES (1); COMMIT", "simple": true});
     ok(client.call("Execute", whole).await);
 }

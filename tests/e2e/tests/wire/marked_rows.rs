@@ -164,19 +164,20 @@ async fn run_caller(address: String, caller: u64, tally: Arc<Tally>) {
 
 async fn run(threads: usize, resets: bool, callers: u64, name: &str) {
     let seed = Seed::from_env_or_random(name);
-    let faulty = |index| {
+    let faulty = |index, lifetime| {
         let link = FaultyLink::builder().seed(seed.derive(index)).split();
         let link = link.max_delay(Duration::from_millis(2));
-        if resets { link.reset_after(20_000..200_000) } else { link }
+        if resets { link.reset_after(lifetime) } else { link }
     };
     let more = json!({"backends": {"primary": {
         "pool": {"max_connections": 6},
         "behavior": {"statement_cache_size": 8},
     }}});
-    let linked = Linked::through(faulty(1000), threads, &more).await;
+    let linked = Linked::through(faulty(1000, 20_000..200_000), threads, &more).await;
     linked.setup.db.batch(TABLE).await;
     let target = linked.server.proxy_address().trim_start_matches("tcp://").parse().unwrap();
-    let front = faulty(2000).start(target).await;
+    // A client's connection carries less: it is given up now and then anyway.
+    let front = faulty(2000, 2_000..40_000).start(target).await;
     let tally = Arc::new(Tally::default());
     let mut tasks = Vec::new();
     for client in 0..CLIENTS {
