@@ -69,7 +69,7 @@ pg_init() {
         printf '%s\n' "CREATE ROLE app LOGIN PASSWORD 'secret'" "CREATE DATABASE app OWNER app" \
             | pg_as "$_bin/postgres" --single -F -c password_encryption=scram-sha-256 \
                 -D "$1/data" postgres >"$1/initdb.log" 2>&1
-        printf '%s\n' "local all postgres trust" "host all all 127.0.0.1/32 scram-sha-256" \
+        printf '%s\n' "local all postgres trust" "local replication postgres trust" "host all all 127.0.0.1/32 scram-sha-256" \
             "local all all scram-sha-256" >"$1/data/pg_hba.conf"
     )
 }
@@ -94,6 +94,21 @@ pg_start() {
     echo "PostgreSQL did not start (attempt $_attempt):" >&2
     cat "$_dir/postgres.log" >&2
     return 1
+}
+
+# pg_replica DIR PORT TO [POSTGRES-OPTION...]: a streaming replica, in the new directory TO, of the
+# server that runs in DIR; like pg_start it sets pg_port and pg_pid.
+pg_replica() {
+    _bin=$(pg_find_bin)
+    _from=$1 _from_port=$2 _to=$3
+    shift 3
+    pg_as mkdir "$_to"
+    (
+        cd /
+        pg_as "$_bin/pg_basebackup" --no-sync --checkpoint=fast --write-recovery-conf -h "$_from" \
+            -p "$_from_port" -U postgres -D "$_to/data"
+    ) || return 1
+    pg_start "$_to" "$@"
 }
 
 # pg_stop DIR: stops it at once, if it runs.

@@ -167,6 +167,14 @@ final class Client implements ClientInterface
         return $client;
     }
 
+    public function withRoute(Route $route): static
+    {
+        $client = clone $this;
+        $client->options = ($this->options ?? new ExecuteOptions())->withRoute($route);
+
+        return $client;
+    }
+
     public function reset(): void
     {
         foreach ($this->executors->all() as $database => $executor) {
@@ -192,14 +200,17 @@ final class Client implements ClientInterface
         }
     }
 
-    /** The client's own settings hold for the whole transaction, so that no statement has to set them. */
+    /**
+     * The client's own settings hold for the whole transaction, so that no statement has to set them, and
+     * its route is where it is opened.
+     */
     private function transactionOptions(?TransactionOptions $options): ?TransactionOptions
     {
-        $settings = $this->options?->settings ?? [];
-        if ($settings === [] || $this->executor->depth() > 0 || $this->executor->hasSession()) {
+        if ($this->options === null || $this->executor->depth() > 0 || $this->executor->hasSession()) {
             return $options;
         }
 
-        return ($options ?? new TransactionOptions())->withDefaultSettings($settings);
+        return ($options ?? new TransactionOptions())
+            ->withDefaults($this->options->settings, $this->options->route);
     }
 }

@@ -129,6 +129,12 @@ interface ClientInterface
     public function withSettings(array $settings): static;
 
     /**
+     * A client whose statements, batches, streams and read-only transactions go to this server of the
+     * database, where it has replicas. Inside a transaction everything stays where that is.
+     */
+    public function withRoute(Route $route): static;
+
+    /**
      * For the end of a request: rolls back transactions, ends sessions and closes streams that were left
      * open, in all databases of this client's family, and logs a warning about each. Never throws.
      */

@@ -22,19 +22,21 @@ final class ExecuteOptions
      * @param array<string, string|int|float|bool> $settings PostgreSQL parameters for this statement
      * @param string $types self::NATIVE or self::TEXT
      * @param bool $simple several statements in one string, without arguments; the last one's result
+     * @param Route $route which server executes it, outside transactions and sessions
      */
     public function __construct(
         public readonly ?int $timeoutMs = null,
         public readonly array $settings = [],
         public readonly string $types = self::NATIVE,
         public readonly bool $simple = false,
+        public readonly Route $route = Route::Auto,
     ) {
     }
 
     /** A copy with another timeout. */
     public function withTimeoutMs(?int $timeoutMs): self
     {
-        return new self($timeoutMs, $this->settings, $this->types, $this->simple);
+        return new self($timeoutMs, $this->settings, $this->types, $this->simple, $this->route);
     }
 
     /**
@@ -44,7 +46,15 @@ final class ExecuteOptions
      */
     public function withSettings(array $settings): self
     {
-        return new self($this->timeoutMs, $settings + $this->settings, $this->types, $this->simple);
+        $settings += $this->settings;
+
+        return new self($this->timeoutMs, $settings, $this->types, $this->simple, $this->route);
+    }
+
+    /** A copy for another server. */
+    public function withRoute(Route $route): self
+    {
+        return new self($this->timeoutMs, $this->settings, $this->types, $this->simple, $route);
     }
 
     /**
@@ -67,6 +77,9 @@ final class ExecuteOptions
         }
         if ($this->simple) {
             $request['simple'] = true;
+        }
+        if ($this->route !== Route::Auto) {
+            $request['route'] = $this->route->value;
         }
 
         return $request;

@@ -18,6 +18,7 @@ final class TransactionOptions
      *     transactions.max_lifetime
      * @param int $retries how often Client::transaction() runs its callable again after a
      *     serialization failure or a deadlock; the callable must be fit for that
+     * @param Route $route where a read-only transaction is opened; others are at the primary in any case
      */
     public function __construct(
         public readonly ?IsolationLevel $isolation = null,
@@ -27,6 +28,7 @@ final class TransactionOptions
         public readonly ?int $idleTimeoutMs = null,
         public readonly ?int $maxLifetimeMs = null,
         public readonly int $retries = 0,
+        public readonly Route $route = Route::Auto,
     ) {
     }
 
@@ -37,12 +39,12 @@ final class TransactionOptions
     }
 
     /**
-     * A copy with further settings under those it has.
+     * A copy with further settings under those it has, and a route where it has none.
      *
      * @internal
      * @param array<string, string|int|float|bool> $settings
      */
-    public function withDefaultSettings(array $settings): self
+    public function withDefaults(array $settings, Route $route): self
     {
         return new self(
             $this->isolation,
@@ -52,6 +54,7 @@ final class TransactionOptions
             $this->idleTimeoutMs,
             $this->maxLifetimeMs,
             $this->retries,
+            $this->route === Route::Auto ? $route : $this->route,
         );
     }
 
@@ -81,6 +84,9 @@ final class TransactionOptions
         }
         if ($this->maxLifetimeMs !== null) {
             $request['max_lifetime'] = $this->maxLifetimeMs;
+        }
+        if ($this->route !== Route::Auto) {
+            $request['route'] = $this->route->value;
         }
 
         return $request;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Starts a throw-away PostgreSQL and two rr-pgpool servers in front of it, one with both its doors on
+# Starts a throw-away PostgreSQL with a replica, and two rr-pgpool servers in front of them, one with both its doors on
 # TCP and one with both on Unix sockets; prints `ready`, the addresses of the RPC doors, and host and
 # port by which libpq finds the PostgreSQL doors, TCP first each time, when both are healthy; stops
 # all of it and removes everything when its standard input ends, which also happens when the tests
@@ -19,6 +19,7 @@ pools=""
 cleanup() {
     # shellcheck disable=SC2086
     pool_stop $pools
+    pg_stop "$dir/replica"
     pg_stop "$dir"
     rm -rf "$dir"
 }
@@ -59,13 +60,28 @@ pgpool:
           min_connections: 0
           max_held: 100%
           acquire_timeout: 30s
+    replicated:
+      primary:
+        dsn: postgres://app:secret@127.0.0.1:$pg_port/app
+        pool:
+          max_connections: 2
+          min_connections: 0
+      replicas:
+      - dsn: postgres://app:secret@127.0.0.1:$replica_port/app
 $(pool_databases "$pg_port")
 YAML
     pool_start "$binary" "$dir" "$1"
 }
 
 pg_init "$dir"
-pg_start "$dir" -c fsync=off -c synchronous_commit=off -c autovacuum=off -c timezone=UTC
+options="-c fsync=off -c synchronous_commit=off -c autovacuum=off -c timezone=UTC"
+# shellcheck disable=SC2086
+pg_start "$dir" $options
+primary_port=$pg_port
+# shellcheck disable=SC2086
+pg_replica "$dir" "$primary_port" "$dir/replica" $options
+replica_port=$pg_port
+pg_port=$primary_port
 
 unix_address=unix://$dir/pgpool.sock
 # PostgreSQL's own socket is in the same directory, but never with this number.

@@ -53,6 +53,12 @@ class CursorOpenRequest extends \Google\Protobuf\Internal\Message
      * Generated from protobuf field <code>string request_id = 10;</code>
      */
     protected $request_id = '';
+    /**
+     * "auto", "primary" or "replica"; empty is "auto".
+     *
+     * Generated from protobuf field <code>string route = 11;</code>
+     */
+    protected $route = '';
 
     /**
      * Constructor.
@@ -70,6 +76,8 @@ class CursorOpenRequest extends \Google\Protobuf\Internal\Message
      *     @type int|string $idle_timeout
      *     @type int|string $max_lifetime
      *     @type string $request_id
+     *     @type string $route
+     *           "auto", "primary" or "replica"; empty is "auto".
      * }
      */
     public function __construct($data = NULL) {
@@ -313,6 +321,32 @@ class CursorOpenRequest extends \Google\Protobuf\Internal\Message
     {
         GPBUtil::checkString($var, True);
         $this->request_id = $var;
+
+        return $this;
+    }
+
+    /**
+     * "auto", "primary" or "replica"; empty is "auto".
+     *
+     * Generated from protobuf field <code>string route = 11;</code>
+     * @return string
+     */
+    public function getRoute()
+    {
+        return $this->route;
+    }
+
+    /**
+     * "auto", "primary" or "replica"; empty is "auto".
+     *
+     * Generated from protobuf field <code>string route = 11;</code>
+     * @param string $var
+     * @return $this
+     */
+    public function setRoute($var)
+    {
+        GPBUtil::checkString($var, True);
+        $this->route = $var;
 
         return $this;
     }

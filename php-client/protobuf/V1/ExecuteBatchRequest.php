@@ -45,6 +45,12 @@ class ExecuteBatchRequest extends \Google\Protobuf\Internal\Message
      * Generated from protobuf field <code>string request_id = 8;</code>
      */
     protected $request_id = '';
+    /**
+     * "auto", "primary" or "replica"; empty is "auto".
+     *
+     * Generated from protobuf field <code>string route = 9;</code>
+     */
+    protected $route = '';
 
     /**
      * Constructor.
@@ -60,6 +66,8 @@ class ExecuteBatchRequest extends \Google\Protobuf\Internal\Message
      *     @type string $session_id
      *     @type array|\Google\Protobuf\Internal\MapField $settings
      *     @type string $request_id
+     *     @type string $route
+     *           "auto", "primary" or "replica"; empty is "auto".
      * }
      */
     public function __construct($data = NULL) {
@@ -259,6 +267,32 @@ class ExecuteBatchRequest extends \Google\Protobuf\Internal\Message
     {
         GPBUtil::checkString($var, True);
         $this->request_id = $var;
+
+        return $this;
+    }
+
+    /**
+     * "auto", "primary" or "replica"; empty is "auto".
+     *
+     * Generated from protobuf field <code>string route = 9;</code>
+     * @return string
+     */
+    public function getRoute()
+    {
+        return $this->route;
+    }
+
+    /**
+     * "auto", "primary" or "replica"; empty is "auto".
+     *
+     * Generated from protobuf field <code>string route = 9;</code>
+     * @param string $var
+     * @return $this
+     */
+    public function setRoute($var)
+    {
+        GPBUtil::checkString($var, True);
+        $this->route = $var;
 
         return $this;
     }

@@ -49,6 +49,12 @@ class ExecuteRequest extends \Google\Protobuf\Internal\Message
      * Generated from protobuf field <code>string request_id = 9;</code>
      */
     protected $request_id = '';
+    /**
+     * "auto", "primary" or "replica"; empty is "auto".
+     *
+     * Generated from protobuf field <code>string route = 10;</code>
+     */
+    protected $route = '';
 
     /**
      * Constructor.
@@ -65,6 +71,8 @@ class ExecuteRequest extends \Google\Protobuf\Internal\Message
      *     @type array|\Google\Protobuf\Internal\MapField $settings
      *     @type bool $simple
      *     @type string $request_id
+     *     @type string $route
+     *           "auto", "primary" or "replica"; empty is "auto".
      * }
      */
     public function __construct($data = NULL) {
@@ -286,6 +294,32 @@ class ExecuteRequest extends \Google\Protobuf\Internal\Message
     {
         GPBUtil::checkString($var, True);
         $this->request_id = $var;
+
+        return $this;
+    }
+
+    /**
+     * "auto", "primary" or "replica"; empty is "auto".
+     *
+     * Generated from protobuf field <code>string route = 10;</code>
+     * @return string
+     */
+    public function getRoute()
+    {
+        return $this->route;
+    }
+
+    /**
+     * "auto", "primary" or "replica"; empty is "auto".
+     *
+     * Generated from protobuf field <code>string route = 10;</code>
+     * @param string $var
+     * @return $this
+     */
+    public function setRoute($var)
+    {
+        GPBUtil::checkString($var, True);
+        $this->route = $var;
 
         return $this;
     }

@@ -15,6 +15,7 @@ use RrPgpool\Pdo\Internal\FetchMode;
 use RrPgpool\Pdo\Internal\Link;
 use RrPgpool\Pdo\Internal\Quoting;
 use RrPgpool\QueryObserver;
+use RrPgpool\Route;
 use RrPgpool\Transport;
 use RrPgpool\Transport\StreamTransport;
 use SensitiveParameter;
@@ -45,6 +46,7 @@ class PgpoolPdo extends PDO
      * @param array<int, mixed> $options attributes of PDO
      * @param IsolationLevel|null $isolation of transactions; null: PostgreSQL's default
      * @param QueryObserver|null $observer is told of every statement
+     * @param Route $route which server executes statements outside transactions and sessions
      */
     public function __construct(
         Transport $transport,
@@ -53,8 +55,9 @@ class PgpoolPdo extends PDO
         array $options = [],
         ?IsolationLevel $isolation = null,
         ?QueryObserver $observer = null,
+        Route $route = Route::Auto,
     ) {
-        $this->link = new Link(new Executor($transport, $database, $observer), $settings, $isolation);
+        $this->link = new Link(new Executor($transport, $database, $observer), $settings, $isolation, $route);
         $this->errors = new ErrorState();
         foreach ($options as $attribute => $value) {
             $this->link->attributes->set($attribute, $value);

@@ -131,7 +131,7 @@ final class LaravelTest extends FacadeTestCase
 
     public function testWrongConfigurations(): void
     {
-        foreach ([['charset' => 'latin1'], ['isolation_level' => 'chaos']] as $config) {
+        foreach ([['charset' => 'latin1'], ['isolation_level' => 'chaos'], ['route' => 'standby']] as $config) {
             try {
                 self::connection($config)->getPdo();
                 self::fail(json_encode($config));
@@ -148,6 +148,11 @@ final class LaravelTest extends FacadeTestCase
         self::assertSame(1, $db->selectOne('SELECT 1 AS one')->one);
         self::assertNotSame($db->getPdo(), $db->getReadPdo());
         self::assertInstanceOf(PgpoolPdo::class, $db->getReadPdo());
+
+        $routes = ['read' => ['route' => 'replica'], 'write' => ['route' => 'primary']];
+        $db = self::connection(['pool' => 'replicated'] + $routes);
+        self::assertTrue($db->selectOne('SELECT pg_is_in_recovery() AS replica')->replica);
+        self::assertFalse($db->getPdo()->query('SELECT pg_is_in_recovery()')->fetchColumn());
     }
 
     public function testTheEndOfARequestRollsBack(): void

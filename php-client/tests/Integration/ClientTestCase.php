@@ -4,9 +4,13 @@ declare(strict_types=1);
 
 namespace RrPgpool\Tests\Integration;
 
+use Google\Protobuf\Internal\Message;
 use PHPUnit\Framework\TestCase;
 use RrPgpool\Client;
+use RrPgpool\Tests\Goridge\SocketRpc;
 use RrPgpool\Tests\Servers;
+use RrPgpool\Transport\GoridgeCodec;
+use RrPgpool\Transport\GoridgeTransport;
 use RrPgpool\Transport\StreamTransport;
 use Throwable;
 
@@ -34,6 +38,19 @@ abstract class ClientTestCase extends TestCase
     protected function another(): Client
     {
         return Client::create(Servers::address());
+    }
+
+    /** A transport of goridge to the server under test, where what its codec needs is installed. */
+    protected static function goridgeTransport(GoridgeCodec $codec): GoridgeTransport
+    {
+        if ($codec === GoridgeCodec::Msgpack && !extension_loaded('msgpack')) {
+            self::markTestSkipped('ext-msgpack is not installed');
+        }
+        if ($codec === GoridgeCodec::Protobuf && !class_exists(Message::class)) {
+            self::markTestSkipped('google/protobuf is not installed (on Debian: php-google-protobuf)');
+        }
+
+        return new GoridgeTransport(static fn () => new SocketRpc(Servers::address(), $codec), $codec);
     }
 
     /** Makes a table that no other test uses; it goes with the throw-away server. */

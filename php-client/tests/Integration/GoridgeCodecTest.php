@@ -4,7 +4,6 @@ declare(strict_types=1);
 
 namespace RrPgpool\Tests\Integration;
 
-use Google\Protobuf\Internal\Message;
 use PDO;
 use RrPgpool\Bytea;
 use RrPgpool\Client;
@@ -19,11 +18,9 @@ use RrPgpool\Exception\UniqueViolation;
 use RrPgpool\IsolationLevel;
 use RrPgpool\Pdo\PgpoolPdo;
 use RrPgpool\Tests\Goridge\ProtobufTestCase;
-use RrPgpool\Tests\Goridge\SocketRpc;
 use RrPgpool\Tests\Servers;
 use RrPgpool\TransactionOptions;
 use RrPgpool\Transport\GoridgeCodec;
-use RrPgpool\Transport\GoridgeTransport;
 
 /**
  * GoridgeTransport against the real server with each codec: whatever it does, it does as
@@ -141,7 +138,7 @@ final class GoridgeCodecTest extends ClientTestCase
             self::assertSame('57014', $error->sqlstate());
         }
         try {
-            $this->transport($codec)->call('Nonsense', [], 5.0);
+            self::goridgeTransport($codec)->call('Nonsense', [], 5.0);
             self::fail('no error');
         } catch (ProtocolException $error) {
             self::assertStringContainsString('Nonsense', $error->getMessage());
@@ -184,7 +181,7 @@ final class GoridgeCodecTest extends ClientTestCase
         self::assertSame('Asia/Tokyo', $zone);
 
         $client->begin();
-        $transport = $this->transport($codec);
+        $transport = self::goridgeTransport($codec);
         $other = new Client($transport);
         $other->begin();
         $transport->close();
@@ -247,7 +244,7 @@ final class GoridgeCodecTest extends ClientTestCase
     public function testThePdoFacadeGetsText(GoridgeCodec $codec): void
     {
         $sql = "SELECT '\\x41'::bytea AS b, ARRAY['\\x42']::bytea[] AS bs, ARRAY[1, 2] AS l, '{\"a\": 1}'::jsonb AS j";
-        $row = (new PgpoolPdo($this->transport($codec)))->query($sql)->fetch(PDO::FETCH_ASSOC);
+        $row = (new PgpoolPdo(self::goridgeTransport($codec)))->query($sql)->fetch(PDO::FETCH_ASSOC);
         self::assertSame('A', stream_get_contents($row['b']));
         unset($row['b']);
         self::assertSame(['bs' => '{"\\\\x42"}', 'l' => '{1,2}', 'j' => '{"a": 1}'], $row);
@@ -276,19 +273,7 @@ final class GoridgeCodecTest extends ClientTestCase
 
     private function goridge(GoridgeCodec $codec): Client
     {
-        return new Client($this->transport($codec));
-    }
-
-    private function transport(GoridgeCodec $codec): GoridgeTransport
-    {
-        if ($codec === GoridgeCodec::Msgpack && !extension_loaded('msgpack')) {
-            self::markTestSkipped('ext-msgpack is not installed');
-        }
-        if ($codec === GoridgeCodec::Protobuf && !class_exists(Message::class)) {
-            self::markTestSkipped('google/protobuf is not installed (on Debian: php-google-protobuf)');
-        }
-
-        return new GoridgeTransport(static fn () => new SocketRpc(Servers::address(), $codec), $codec);
+        return new Client(self::goridgeTransport($codec));
     }
 
     /** @return array<mixed> the error that a statement ends in */

@@ -507,16 +507,18 @@ func (x *ErrorDetail) GetConstraint() string {
 }
 
 type ExecuteRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Database      string                 `protobuf:"bytes,1,opt,name=database,proto3" json:"database,omitempty"`
-	Query         string                 `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`
-	Args          []*Value               `protobuf:"bytes,3,rep,name=args,proto3" json:"args,omitempty"`
-	Timeout       int64                  `protobuf:"varint,4,opt,name=timeout,proto3" json:"timeout,omitempty"`
-	TxId          *string                `protobuf:"bytes,5,opt,name=tx_id,json=txId,proto3,oneof" json:"tx_id,omitempty"`
-	SessionId     *string                `protobuf:"bytes,6,opt,name=session_id,json=sessionId,proto3,oneof" json:"session_id,omitempty"`
-	Settings      map[string]string      `protobuf:"bytes,7,rep,name=settings,proto3" json:"settings,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Simple        bool                   `protobuf:"varint,8,opt,name=simple,proto3" json:"simple,omitempty"`
-	RequestId     string                 `protobuf:"bytes,9,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Database  string                 `protobuf:"bytes,1,opt,name=database,proto3" json:"database,omitempty"`
+	Query     string                 `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`
+	Args      []*Value               `protobuf:"bytes,3,rep,name=args,proto3" json:"args,omitempty"`
+	Timeout   int64                  `protobuf:"varint,4,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	TxId      *string                `protobuf:"bytes,5,opt,name=tx_id,json=txId,proto3,oneof" json:"tx_id,omitempty"`
+	SessionId *string                `protobuf:"bytes,6,opt,name=session_id,json=sessionId,proto3,oneof" json:"session_id,omitempty"`
+	Settings  map[string]string      `protobuf:"bytes,7,rep,name=settings,proto3" json:"settings,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Simple    bool                   `protobuf:"varint,8,opt,name=simple,proto3" json:"simple,omitempty"`
+	RequestId string                 `protobuf:"bytes,9,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// "auto", "primary" or "replica"; empty is "auto".
+	Route         string `protobuf:"bytes,10,opt,name=route,proto3" json:"route,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -610,6 +612,13 @@ func (x *ExecuteRequest) GetSimple() bool {
 func (x *ExecuteRequest) GetRequestId() string {
 	if x != nil {
 		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ExecuteRequest) GetRoute() string {
+	if x != nil {
+		return x.Route
 	}
 	return ""
 }
@@ -775,15 +784,17 @@ func (x *BatchStatement) GetArgs() []*Value {
 }
 
 type ExecuteBatchRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Database      string                 `protobuf:"bytes,1,opt,name=database,proto3" json:"database,omitempty"`
-	Statements    []*BatchStatement      `protobuf:"bytes,2,rep,name=statements,proto3" json:"statements,omitempty"`
-	Atomic        bool                   `protobuf:"varint,3,opt,name=atomic,proto3" json:"atomic,omitempty"`
-	Timeout       int64                  `protobuf:"varint,4,opt,name=timeout,proto3" json:"timeout,omitempty"`
-	TxId          *string                `protobuf:"bytes,5,opt,name=tx_id,json=txId,proto3,oneof" json:"tx_id,omitempty"`
-	SessionId     *string                `protobuf:"bytes,6,opt,name=session_id,json=sessionId,proto3,oneof" json:"session_id,omitempty"`
-	Settings      map[string]string      `protobuf:"bytes,7,rep,name=settings,proto3" json:"settings,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	RequestId     string                 `protobuf:"bytes,8,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Database   string                 `protobuf:"bytes,1,opt,name=database,proto3" json:"database,omitempty"`
+	Statements []*BatchStatement      `protobuf:"bytes,2,rep,name=statements,proto3" json:"statements,omitempty"`
+	Atomic     bool                   `protobuf:"varint,3,opt,name=atomic,proto3" json:"atomic,omitempty"`
+	Timeout    int64                  `protobuf:"varint,4,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	TxId       *string                `protobuf:"bytes,5,opt,name=tx_id,json=txId,proto3,oneof" json:"tx_id,omitempty"`
+	SessionId  *string                `protobuf:"bytes,6,opt,name=session_id,json=sessionId,proto3,oneof" json:"session_id,omitempty"`
+	Settings   map[string]string      `protobuf:"bytes,7,rep,name=settings,proto3" json:"settings,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	RequestId  string                 `protobuf:"bytes,8,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// "auto", "primary" or "replica"; empty is "auto".
+	Route         string `protobuf:"bytes,9,opt,name=route,proto3" json:"route,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -870,6 +881,13 @@ func (x *ExecuteBatchRequest) GetSettings() map[string]string {
 func (x *ExecuteBatchRequest) GetRequestId() string {
 	if x != nil {
 		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ExecuteBatchRequest) GetRoute() string {
+	if x != nil {
+		return x.Route
 	}
 	return ""
 }
@@ -975,17 +993,19 @@ func (x *ExecuteBatchResponse) GetRequestId() string {
 }
 
 type CursorOpenRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Database      string                 `protobuf:"bytes,1,opt,name=database,proto3" json:"database,omitempty"`
-	Query         string                 `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`
-	Args          []*Value               `protobuf:"bytes,3,rep,name=args,proto3" json:"args,omitempty"`
-	Timeout       int64                  `protobuf:"varint,4,opt,name=timeout,proto3" json:"timeout,omitempty"`
-	TxId          *string                `protobuf:"bytes,5,opt,name=tx_id,json=txId,proto3,oneof" json:"tx_id,omitempty"`
-	SessionId     *string                `protobuf:"bytes,6,opt,name=session_id,json=sessionId,proto3,oneof" json:"session_id,omitempty"`
-	Settings      map[string]string      `protobuf:"bytes,7,rep,name=settings,proto3" json:"settings,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	IdleTimeout   int64                  `protobuf:"varint,8,opt,name=idle_timeout,json=idleTimeout,proto3" json:"idle_timeout,omitempty"`
-	MaxLifetime   int64                  `protobuf:"varint,9,opt,name=max_lifetime,json=maxLifetime,proto3" json:"max_lifetime,omitempty"`
-	RequestId     string                 `protobuf:"bytes,10,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Database    string                 `protobuf:"bytes,1,opt,name=database,proto3" json:"database,omitempty"`
+	Query       string                 `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`
+	Args        []*Value               `protobuf:"bytes,3,rep,name=args,proto3" json:"args,omitempty"`
+	Timeout     int64                  `protobuf:"varint,4,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	TxId        *string                `protobuf:"bytes,5,opt,name=tx_id,json=txId,proto3,oneof" json:"tx_id,omitempty"`
+	SessionId   *string                `protobuf:"bytes,6,opt,name=session_id,json=sessionId,proto3,oneof" json:"session_id,omitempty"`
+	Settings    map[string]string      `protobuf:"bytes,7,rep,name=settings,proto3" json:"settings,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	IdleTimeout int64                  `protobuf:"varint,8,opt,name=idle_timeout,json=idleTimeout,proto3" json:"idle_timeout,omitempty"`
+	MaxLifetime int64                  `protobuf:"varint,9,opt,name=max_lifetime,json=maxLifetime,proto3" json:"max_lifetime,omitempty"`
+	RequestId   string                 `protobuf:"bytes,10,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// "auto", "primary" or "replica"; empty is "auto".
+	Route         string `protobuf:"bytes,11,opt,name=route,proto3" json:"route,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1086,6 +1106,13 @@ func (x *CursorOpenRequest) GetMaxLifetime() int64 {
 func (x *CursorOpenRequest) GetRequestId() string {
 	if x != nil {
 		return x.RequestId
+	}
+	return ""
+}
+
+func (x *CursorOpenRequest) GetRoute() string {
+	if x != nil {
+		return x.Route
 	}
 	return ""
 }
@@ -1353,8 +1380,10 @@ type TransactionBeginRequest struct {
 	IdleTimeout    int64                  `protobuf:"varint,7,opt,name=idle_timeout,json=idleTimeout,proto3" json:"idle_timeout,omitempty"`
 	MaxLifetime    int64                  `protobuf:"varint,8,opt,name=max_lifetime,json=maxLifetime,proto3" json:"max_lifetime,omitempty"`
 	RequestId      string                 `protobuf:"bytes,9,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// "auto", "primary" or "replica"; empty is "auto".
+	Route         string `protobuf:"bytes,10,opt,name=route,proto3" json:"route,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TransactionBeginRequest) Reset() {
@@ -1446,6 +1475,13 @@ func (x *TransactionBeginRequest) GetMaxLifetime() int64 {
 func (x *TransactionBeginRequest) GetRequestId() string {
 	if x != nil {
 		return x.RequestId
+	}
+	return ""
+}
+
+func (x *TransactionBeginRequest) GetRoute() string {
+	if x != nil {
+		return x.Route
 	}
 	return ""
 }
@@ -2331,7 +2367,7 @@ const file_pgpool_proto_rawDesc = "" +
 	"\x06column\x18\b \x01(\tR\x06column\x12\x1e\n" +
 	"\n" +
 	"constraint\x18\t \x01(\tR\n" +
-	"constraint\"\x92\x03\n" +
+	"constraint\"\xa8\x03\n" +
 	"\x0eExecuteRequest\x12\x1a\n" +
 	"\bdatabase\x18\x01 \x01(\tR\bdatabase\x12\x14\n" +
 	"\x05query\x18\x02 \x01(\tR\x05query\x12$\n" +
@@ -2343,7 +2379,9 @@ const file_pgpool_proto_rawDesc = "" +
 	"\bsettings\x18\a \x03(\v2'.pgpool.v1.ExecuteRequest.SettingsEntryR\bsettings\x12\x16\n" +
 	"\x06simple\x18\b \x01(\bR\x06simple\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\t \x01(\tR\trequestId\x1a;\n" +
+	"request_id\x18\t \x01(\tR\trequestId\x12\x14\n" +
+	"\x05route\x18\n" +
+	" \x01(\tR\x05route\x1a;\n" +
 	"\rSettingsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\b\n" +
@@ -2362,7 +2400,7 @@ const file_pgpool_proto_rawDesc = "" +
 	"request_id\x18\t \x01(\tR\trequestId\"L\n" +
 	"\x0eBatchStatement\x12\x14\n" +
 	"\x05query\x18\x01 \x01(\tR\x05query\x12$\n" +
-	"\x04args\x18\x02 \x03(\v2\x10.pgpool.v1.ValueR\x04args\"\x9b\x03\n" +
+	"\x04args\x18\x02 \x03(\v2\x10.pgpool.v1.ValueR\x04args\"\xb1\x03\n" +
 	"\x13ExecuteBatchRequest\x12\x1a\n" +
 	"\bdatabase\x18\x01 \x01(\tR\bdatabase\x129\n" +
 	"\n" +
@@ -2375,7 +2413,8 @@ const file_pgpool_proto_rawDesc = "" +
 	"session_id\x18\x06 \x01(\tH\x01R\tsessionId\x88\x01\x01\x12H\n" +
 	"\bsettings\x18\a \x03(\v2,.pgpool.v1.ExecuteBatchRequest.SettingsEntryR\bsettings\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\b \x01(\tR\trequestId\x1a;\n" +
+	"request_id\x18\b \x01(\tR\trequestId\x12\x14\n" +
+	"\x05route\x18\t \x01(\tR\x05route\x1a;\n" +
 	"\rSettingsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\b\n" +
@@ -2391,7 +2430,7 @@ const file_pgpool_proto_rawDesc = "" +
 	"\ferror_detail\x18\a \x01(\v2\x16.pgpool.v1.ErrorDetailR\verrorDetail\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\b \x01(\tR\trequestIdB\t\n" +
-	"\a_failed\"\xc6\x03\n" +
+	"\a_failed\"\xdc\x03\n" +
 	"\x11CursorOpenRequest\x12\x1a\n" +
 	"\bdatabase\x18\x01 \x01(\tR\bdatabase\x12\x14\n" +
 	"\x05query\x18\x02 \x01(\tR\x05query\x12$\n" +
@@ -2405,7 +2444,8 @@ const file_pgpool_proto_rawDesc = "" +
 	"\fmax_lifetime\x18\t \x01(\x03R\vmaxLifetime\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\n" +
-	" \x01(\tR\trequestId\x1a;\n" +
+	" \x01(\tR\trequestId\x12\x14\n" +
+	"\x05route\x18\v \x01(\tR\x05route\x1a;\n" +
 	"\rSettingsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\b\n" +
@@ -2434,7 +2474,7 @@ const file_pgpool_proto_rawDesc = "" +
 	"\bsqlstate\x18\x06 \x01(\tR\bsqlstate\x129\n" +
 	"\ferror_detail\x18\a \x01(\v2\x16.pgpool.v1.ErrorDetailR\verrorDetail\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\b \x01(\tR\trequestId\"\xa0\x03\n" +
+	"request_id\x18\b \x01(\tR\trequestId\"\xb6\x03\n" +
 	"\x17TransactionBeginRequest\x12\x1a\n" +
 	"\bdatabase\x18\x01 \x01(\tR\bdatabase\x12\x13\n" +
 	"\x05tx_id\x18\x02 \x01(\tR\x04txId\x12'\n" +
@@ -2447,7 +2487,9 @@ const file_pgpool_proto_rawDesc = "" +
 	"\fidle_timeout\x18\a \x01(\x03R\vidleTimeout\x12!\n" +
 	"\fmax_lifetime\x18\b \x01(\x03R\vmaxLifetime\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\t \x01(\tR\trequestId\x1a;\n" +
+	"request_id\x18\t \x01(\tR\trequestId\x12\x14\n" +
+	"\x05route\x18\n" +
+	" \x01(\tR\x05route\x1a;\n" +
 	"\rSettingsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x80\x01\n" +

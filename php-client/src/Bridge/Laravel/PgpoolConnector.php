@@ -9,6 +9,7 @@ use InvalidArgumentException;
 use PDO;
 use RrPgpool\IsolationLevel;
 use RrPgpool\Pdo\PgpoolPdo;
+use RrPgpool\Route;
 use RrPgpool\Transport\StreamTransport;
 
 /**
@@ -23,6 +24,8 @@ use RrPgpool\Transport\StreamTransport;
  *         'search_path' => 'app,public',
  *         'timezone' => 'UTC',
  *         'settings' => ['app.tenant' => '7'],
+ *         'read' => ['route' => 'replica'],    // where the pool has replicas; without it reads go
+ *         'write' => ['route' => 'primary'],   // where the pool's read_write_split sends them
  *     ],
  *
  * Host, user and password are the pool's business; here they are ignored.
@@ -57,6 +60,7 @@ final class PgpoolConnector implements ConnectorInterface
             self::settings($config),
             ($config['options'] ?? []) + self::OPTIONS,
             self::isolation($config['isolation_level'] ?? null),
+            route: self::route($config['route'] ?? null),
         );
     }
 
@@ -102,5 +106,11 @@ final class PgpoolConnector implements ConnectorInterface
 
         return IsolationLevel::tryFrom(preg_replace('/[\s-]+/', '_', strtolower(trim($level))))
             ?? throw new InvalidArgumentException("There is no isolation level {$level}.");
+    }
+
+    private static function route(?string $route): Route
+    {
+        return Route::tryFrom(strtolower(trim($route ?? Route::Auto->value)))
+            ?? throw new InvalidArgumentException("There is no route {$route}: use auto, primary or replica.");
     }
 }

@@ -9,6 +9,7 @@ use RrPgpool\ExecuteOptions;
 use RrPgpool\Internal\Executor;
 use RrPgpool\IsolationLevel;
 use RrPgpool\Pdo\PgpoolPdoException;
+use RrPgpool\Route;
 use RrPgpool\TransactionOptions;
 
 /**
@@ -25,18 +26,22 @@ final class Link
     private readonly array $options;
     private ?string $serverVersion = null;
 
-    /** @param array<string, string|int|float|bool> $settings PostgreSQL parameters for every statement */
+    /**
+     * @param array<string, string|int|float|bool> $settings PostgreSQL parameters for every statement
+     * @param Route $route where a statement goes that is in no transaction and no session
+     */
     public function __construct(
         private readonly Executor $executor,
         private readonly array $settings,
         private readonly ?IsolationLevel $isolation,
+        Route $route,
     ) {
         $this->attributes = new Attributes();
         $this->translations = new TranslationCache();
         $text = ExecuteOptions::TEXT;
         $this->options = [
-            'alone' => new ExecuteOptions(settings: $settings, types: $text),
-            'alone, simple' => new ExecuteOptions(settings: $settings, types: $text, simple: true),
+            'alone' => new ExecuteOptions(settings: $settings, types: $text, route: $route),
+            'alone, simple' => new ExecuteOptions(null, $settings, $text, true, $route),
             // A transaction or session has the settings from its beginning.
             'within' => new ExecuteOptions(types: $text),
             'within, simple' => new ExecuteOptions(types: $text, simple: true),

@@ -111,6 +111,8 @@ pub struct ExecuteRequest {
     pub simple: bool,
     #[prost(string, tag = "9")]
     pub request_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "10")]
+    pub route: ::prost::alloc::string::String,
 }
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(default)]
@@ -167,6 +169,8 @@ pub struct ExecuteBatchRequest {
     >,
     #[prost(string, tag = "8")]
     pub request_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "9")]
+    pub route: ::prost::alloc::string::String,
 }
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(default)]
@@ -216,6 +220,8 @@ pub struct CursorOpenRequest {
     pub max_lifetime: i64,
     #[prost(string, tag = "10")]
     pub request_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "11")]
+    pub route: ::prost::alloc::string::String,
 }
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(default)]
@@ -293,6 +299,8 @@ pub struct TransactionBeginRequest {
     pub max_lifetime: i64,
     #[prost(string, tag = "9")]
     pub request_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "10")]
+    pub route: ::prost::alloc::string::String,
 }
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(default)]
