@@ -16,6 +16,7 @@ mod frames;
 mod limits;
 mod marked_rows;
 mod observation;
+mod promotion;
 mod rate;
 mod refusals;
 mod replicas;

@@ -1,6 +1,4 @@
-//! Replicas: which server gets a statement, and what happens when one is down, behind or promoted.
-
-use std::time::Duration;
+//! Replicas: which server gets a statement, and what happens when one is down or behind.
 
 use e2e::{TestServer, eventually, failed, ok};
 use serde_json::{Value, json};
@@ -8,14 +6,14 @@ use test_support::postgres::StopMode;
 use test_support::{RpcClient, TestCluster};
 
 /// A primary with replicas, and a server over them.
-struct Replicated {
-    server: TestServer,
-    primary: TestCluster,
-    replicas: Vec<TestCluster>,
+pub(crate) struct Replicated {
+    pub(crate) server: TestServer,
+    pub(crate) primary: TestCluster,
+    pub(crate) replicas: Vec<TestCluster>,
 }
 
 impl Replicated {
-    async fn with(count: usize, routing: Value) -> Self {
+    pub(crate) async fn with(count: usize, routing: Value) -> Self {
         let (primary, replicas) = TestCluster::with_replicas(count).await;
         let own: Vec<Value> =
             replicas.iter().map(|replica| json!({"dsn": replica.dsn()})).collect();
@@ -37,7 +35,7 @@ impl Replicated {
     }
 
     /// Waits until a table that the primary has is on every replica.
-    async fn caught_up(&self) {
+    pub(crate) async fn caught_up(&self) {
         for replica in &self.replicas {
             eventually("the replica has followed", || async {
                 let admin = replica.admin().await;
@@ -181,89 +179,4 @@ async fn a_replica_that_is_down_or_behind_takes_no_reads() {
     .await;
     replica.start_again().await;
     eventually("it takes reads again", on_replica).await;
-}
-
-#[tokio::test]
-async fn writes_follow_a_promotion() {
-    let all = Replicated::with(
-        2,
-        json!({"read_write_split": true, "read_your_writes": "off",
-        "failover": {"enabled": true, "retry_interval": "50ms", "max_failures": 2}}),
-    )
-    .await;
-    let mut client = all.server.client().await;
-    ok(client.execute("CREATE TABLE t (a int PRIMARY KEY)", json!([])).await);
-    all.caught_up().await;
-    // Every write is answered, and every one that is acknowledged is there afterwards, once.
-    let mut acknowledged = Vec::new();
-    let mut n = 0_i64;
-    let mut write = async |client: &mut RpcClient| {
-        n += 1;
-        let insert = json!({"query": "INSERT INTO t VALUES ($1)", "args": [n], "timeout": 2000});
-        let reply = client.call("Execute", insert).await.unwrap();
-        (n, reply.get("error").is_none())
-    };
-    for _ in 0..20 {
-        let (n, done) = write(&mut client).await;
-        assert!(done);
-        acknowledged.push(n);
-    }
-    // What is acknowledged is on the replica that is promoted: that much is the administrator's work.
-    let replica = &all.replicas[0];
-    eventually("it has all", || async {
-        let count = replica.admin_in("app").await.query_one("SELECT count(*) FROM t", &[]).await;
-        count.is_ok_and(|row| row.get::<_, i64>(0) == 20)
-    })
-    .await;
-    all.primary.stop(StopMode::Immediate).await;
-    let (_, done) = write(&mut client).await;
-    assert!(!done, "there is nobody who takes it");
-    replica.promote().await;
-    let promoted = tokio::time::Instant::now();
-    loop {
-        let (n, done) = write(&mut client).await;
-        if done {
-            acknowledged.push(n);
-            break;
-        }
-    }
-    assert!(promoted.elapsed() < Duration::from_secs(2), "{:?}", promoted.elapsed());
-    for _ in 0..20 {
-        let (n, done) = write(&mut client).await;
-        assert!(done);
-        acknowledged.push(n);
-    }
-    let request =
-        json!({"query": "SELECT array_agg(a ORDER BY a) AS a FROM t", "route": "primary"});
-    let reply = ok(client.call("Execute", request).await);
-    assert_eq!(reply["rows"][0]["a"], json!(acknowledged));
-}
-
-#[tokio::test]
-async fn clients_of_the_postgresql_door_follow_a_promotion_too() {
-    let all = Replicated::with(
-        1,
-        json!({
-        "failover": {"enabled": true, "retry_interval": "50ms", "max_failures": 2}}),
-    )
-    .await;
-    let mut client = all.server.wire().await;
-    client.rows("CREATE TABLE t (a int)").await;
-    all.caught_up().await;
-    all.primary.stop(StopMode::Immediate).await;
-    assert_eq!(
-        client.query("INSERT INTO t VALUES (1)").await.unwrap().len(),
-        2,
-        "an error, and ready"
-    );
-    all.replicas[0].promote().await;
-    let promoted = tokio::time::Instant::now();
-    loop {
-        let replies = client.query("INSERT INTO t VALUES (2)").await.unwrap();
-        if replies.iter().all(|reply| reply.error().is_none()) {
-            break;
-        }
-    }
-    assert!(promoted.elapsed() < Duration::from_secs(2), "{:?}", promoted.elapsed());
-    assert_eq!(client.rows("SELECT a FROM t").await, ["2"]);
 }
