@@ -258,6 +258,9 @@ impl Canceller {
                 Either::Left((result, cancel)) => (cancel.await, Some(result)),
                 Either::Right((acknowledged, _)) => (acknowledged, None),
             };
+            // Whoever does not even take the request will not take the next one.
+            let is_silent =
+                acknowledged.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::TimedOut);
             in_doubt |= acknowledged.is_err();
             let finished = match finished {
                 Some(result) => Some(result),
@@ -266,6 +269,9 @@ impl Canceller {
             if let Some(result) = finished {
                 self.cancelling.store(in_doubt, Ordering::Relaxed);
                 return Some(result);
+            }
+            if is_silent {
+                return None;
             }
         }
         None

@@ -177,6 +177,18 @@ async fn class_two_outcome_unknown() {
 }
 
 #[tokio::test]
+async fn a_caller_of_a_server_that_has_gone_silent_does_not_wait_for_every_cancel_request() {
+    let linked = linked(json!({})).await;
+    let mut client = linked.server.client().await;
+    ok(client.execute("SELECT 1", json!([])).await);
+    linked.link.blackhole();
+    let reply = client.call("Execute", json!({"query": "SELECT 1", "timeout": 100})).await.unwrap();
+    // One cancel request has 5 s, and there used to be five of them, one after the other.
+    assert!(reply["execution_time"].as_i64().unwrap() < 15_000, "{reply}");
+    assert_eq!(reply["sqlstate"], "57014", "{reply}");
+}
+
+#[tokio::test]
 async fn class_three_overload() {
     let pool = json!({"max_connections": 2, "acquire_timeout": "500ms", "wait_queue_size": 3});
     let setup = Setup::with_pool(pool).await;

@@ -98,6 +98,39 @@ async fn clients_of_the_postgresql_door_follow_a_promotion_too() {
     assert_eq!(client.rows("SELECT a FROM t").await, ["2"]);
 }
 
+#[tokio::test]
+async fn a_primary_that_was_replaced_gets_no_writes_when_it_is_back() {
+    let routing =
+        json!({"failover": {"enabled": true, "retry_interval": "50ms", "max_failures": 1}});
+    let (all, link, _to_replica) = Replicated::linked(routing).await;
+    let mut client = all.server.client().await;
+    ok(client.execute("CREATE TABLE t (p int)", json!([])).await);
+    all.caught_up().await;
+    // The network loses it, but it lives.
+    link.blackhole();
+    all.replicas[0].promote().await;
+    let promoted = i64::from(all.replicas[0].port());
+    let insert = json!({
+        "query": "INSERT INTO t VALUES (inet_server_port()) RETURNING p", "timeout": 300,
+    });
+    eventually("writes follow", || async {
+        let reply = all.server.client().await.call("Execute", insert.clone()).await.unwrap();
+        reply["rows"][0]["p"] == promoted
+    })
+    .await;
+    link.resume();
+    link.reset_all();
+    let heard = || link.counters().to_client;
+    let before = heard();
+    eventually("it has been asked again and again", || async { heard() > before + 4096 }).await;
+    for _ in 0..20 {
+        let reply = ok(client.call("Execute", insert.clone()).await);
+        assert_eq!(reply["rows"][0]["p"], promoted);
+        let rows = all.server.wire().await.rows("SELECT inet_server_port()").await;
+        assert_eq!(rows, [promoted.to_string()]);
+    }
+}
+
 /// What the callers were told.
 #[derive(Default)]
 struct Told {

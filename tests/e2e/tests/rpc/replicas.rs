@@ -1,9 +1,11 @@
 //! Replicas: which server gets a statement, and what happens when one is down or behind.
 
+use std::net::SocketAddr;
+
 use e2e::{TestServer, eventually, failed, ok};
 use serde_json::{Value, json};
 use test_support::postgres::StopMode;
-use test_support::{RpcClient, TestCluster};
+use test_support::{FaultyLink, RpcClient, TestCluster};
 
 /// A primary with replicas, and a server over them.
 pub(crate) struct Replicated {
@@ -15,13 +17,29 @@ pub(crate) struct Replicated {
 impl Replicated {
     pub(crate) async fn with(count: usize, routing: Value) -> Self {
         let (primary, replicas) = TestCluster::with_replicas(count).await;
-        let own: Vec<Value> =
-            replicas.iter().map(|replica| json!({"dsn": replica.dsn()})).collect();
-        let server = TestServer::start(
-            &primary.dsn(),
-            &json!({"backends": {"replicas": own}, "routing": routing}),
-        )
-        .await;
+        let dsns = replicas.iter().map(TestCluster::dsn).collect();
+        Self::over(primary.dsn(), dsns, routing, primary, replicas).await
+    }
+
+    /// A primary and one replica, each behind a link.
+    pub(crate) async fn linked(routing: Value) -> (Self, FaultyLink, FaultyLink) {
+        let (primary, replicas) = TestCluster::with_replicas(1).await;
+        let (first, its_dsn) = behind_a_link(&primary).await;
+        let (second, other_dsn) = behind_a_link(&replicas[0]).await;
+        let all = Self::over(its_dsn, vec![other_dsn], routing, primary, replicas).await;
+        (all, first, second)
+    }
+
+    async fn over(
+        dsn: String,
+        others: Vec<String>,
+        routing: Value,
+        primary: TestCluster,
+        replicas: Vec<TestCluster>,
+    ) -> Self {
+        let others: Vec<Value> = others.into_iter().map(|dsn| json!({"dsn": dsn})).collect();
+        let more = json!({"backends": {"replicas": others}, "routing": routing});
+        let server = TestServer::start(&dsn, &more).await;
         Self { server, primary, replicas }
     }
 
@@ -48,7 +66,14 @@ impl Replicated {
     }
 }
 
-const WHERE: &str = "SELECT pg_is_in_recovery() AS r, inet_server_port() AS p";
+async fn behind_a_link(cluster: &TestCluster) -> (FaultyLink, String) {
+    let link = FaultyLink::to(SocketAddr::from(([127, 0, 0, 1], cluster.port()))).await;
+    let port = |port: u16| format!("127.0.0.1:{port}/");
+    let dsn = cluster.dsn().replace(&port(cluster.port()), &port(link.port()));
+    (link, dsn)
+}
+
+pub(crate) const WHERE: &str = "SELECT pg_is_in_recovery() AS r, inet_server_port() AS p";
 
 #[tokio::test]
 async fn reads_go_to_replicas_and_all_else_to_the_primary() {
@@ -179,4 +204,26 @@ async fn a_replica_that_is_down_or_behind_takes_no_reads() {
     .await;
     replica.start_again().await;
     eventually("it takes reads again", on_replica).await;
+}
+
+#[tokio::test]
+async fn a_replica_whose_packets_are_dropped_takes_no_reads() {
+    let routing = json!({"read_write_split": true, "read_your_writes": "off",
+        "failover": {"retry_interval": "50ms", "max_failures": 1}});
+    let (all, _to_primary, link) = Replicated::linked(routing).await;
+    // A read that is sent there meanwhile takes its time, and fails; it is not answered wrongly.
+    let on_replica = || async {
+        let request = json!({"query": WHERE, "timeout": 300});
+        let reply = all.server.client().await.call("Execute", request).await.unwrap();
+        reply.get("error").is_none().then(|| reply["rows"][0]["r"].as_bool().unwrap())
+    };
+    eventually("the replica takes reads", || async { on_replica().await == Some(true) }).await;
+    link.blackhole();
+    eventually("reads go to the primary", || async { on_replica().await == Some(false) }).await;
+    for _ in 0..20 {
+        assert_eq!(on_replica().await, Some(false));
+    }
+    link.resume();
+    link.reset_all();
+    eventually("it takes reads again", || async { on_replica().await == Some(true) }).await;
 }
