@@ -1,5 +1,5 @@
 # Functions for an rr-pgpool server under test, to be sourced by scripts: its databases for clients
-# of the PostgreSQL door, start it, wait until it serves, stop it.
+# of the PostgreSQL door, start it, wait until it serves, try again, stop it.
 # shellcheck shell=sh
 
 # pool_databases PG-PORT: prints entries of pgpool.databases, one for each mode of the door. So few
@@ -43,6 +43,18 @@ pool_wait() {
     done
     # Healthy may have been somebody else's server on that port, with ours unable to bind.
     kill -0 "$3" 2>/dev/null
+}
+
+# pool_try FUNCTION LOG: calls it until it succeeds, up to five times: it starts a server on a port of
+# which nobody knows whether it is free, and sets pool_pid. Prints LOG when that comes to nothing.
+pool_try() {
+    for _attempt in 1 2 3 4 5; do
+        if "$1"; then return 0; fi
+        kill -KILL "$pool_pid" 2>/dev/null || true
+    done
+    echo "the server did not start:" >&2
+    cat "$2" >&2
+    return 1
 }
 
 # pool_stop PID...: stops them and waits until they are gone.

@@ -61,16 +61,7 @@ YAML
     pool_wait "$binary" "unix://$dir/pgpool.sock" "$pool_pid"
 }
 
-tries=0
-until start_server; do
-    tries=$((tries + 1))
-    if [ "$tries" -ge 5 ]; then
-        echo "the server did not start:" >&2
-        cat "$dir/pool.log" >&2
-        exit 1
-    fi
-    kill -KILL "$pool_pid" 2>/dev/null || true
-done
+pool_try start_server "$dir/pool.log"
 
 # What libpq reads, for the door; and how to get past it.
 export PGHOST=127.0.0.1 PGPORT PGUSER=app PGPASSWORD=secret PGCONNECT_TIMEOUT=20

@@ -121,16 +121,7 @@ YAML
 if [ -n "${DIRECT:-}" ]; then
     PGPORT=$pg_port
 else
-    tries=0
-    until start_server; do
-        tries=$((tries + 1))
-        if [ "$tries" -ge 5 ]; then
-            echo "the server did not start:" >&2
-            cat "$dir/pool.log" >&2
-            exit 1
-        fi
-        kill -KILL "$pool_pid" 2>/dev/null || true
-    done
+    pool_try start_server "$dir/pool.log"
 fi
 export PGHOST=127.0.0.1 PGPORT PGUSER=app PGPASSWORD=secret PGCONNECT_TIMEOUT=20
 

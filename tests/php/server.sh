@@ -89,18 +89,13 @@ start unix "$unix_address" "unix://$dir/.s.PGSQL.5432"
 pools=$pool_pid
 pool_wait "$binary" "$unix_address" "$pool_pid" || { cat "$dir/unix.log" >&2; exit 1; }
 
-for attempt in 1 2 3 4 5; do
+start_on_tcp() {
     tcp_address=tcp://127.0.0.1:$(pg_random_port)
     proxy_port=$(pg_random_port)
     start tcp "$tcp_address" "tcp://127.0.0.1:$proxy_port"
-    if pool_wait "$binary" "$tcp_address" "$pool_pid"; then
-        pools="$pools $pool_pid"
-        echo "ready $tcp_address $unix_address 127.0.0.1 $proxy_port $dir 5432"
-        while read -r _; do :; done
-        exit 0
-    fi
-    kill -KILL "$pool_pid" 2>/dev/null || true
-done
-echo "the TCP server did not start (attempt $attempt):" >&2
-cat "$dir/tcp.log" >&2
-exit 1
+    pool_wait "$binary" "$tcp_address" "$pool_pid"
+}
+pool_try start_on_tcp "$dir/tcp.log"
+pools="$pools $pool_pid"
+echo "ready $tcp_address $unix_address 127.0.0.1 $proxy_port $dir 5432"
+while read -r _; do :; done

@@ -35,10 +35,9 @@ pub struct UserConfig {
     pub networks: Vec<String>,
 }
 
-/// The same with names, for maps.
-#[derive(Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[derive(Default)]
+/// A user of whom more than the password is said.
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(remote = "UserConfig", default, deny_unknown_fields)]
 #[schemars(rename = "UserConfig")]
 struct Detailed {
     /// A password, a SCRAM verifier (SCRAM-SHA-256$...) or an MD5 hash.
@@ -65,54 +64,13 @@ fn masked<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Err
     serializer.collect_str(secret)
 }
 
-impl From<Detailed> for UserConfig {
-    fn from(given: Detailed) -> Self {
-        let Detailed {
-            password,
-            role,
-            server_user,
-            server_password,
-            max_connections,
-            max_clients,
-            networks,
-        } = given;
-        Self {
-            password,
-            role,
-            server_user,
-            server_password,
-            max_connections,
-            max_clients,
-            networks,
-        }
-    }
-}
-
 impl Serialize for UserConfig {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let plain = Self { password: self.password.clone(), ..Self::default() };
         if *self == plain {
             return serializer.collect_str(&self.password);
         }
-        let Self {
-            password,
-            role,
-            server_user,
-            server_password,
-            max_connections,
-            max_clients,
-            networks,
-        } = self.clone();
-        Detailed {
-            password,
-            role,
-            server_user,
-            server_password,
-            max_connections,
-            max_clients,
-            networks,
-        }
-        .serialize(serializer)
+        Detailed::serialize(self, serializer)
     }
 }
 
@@ -144,8 +102,7 @@ impl<'de> Visitor<'de> for UserVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<UserConfig, A::Error> {
-        let detailed = Detailed::deserialize(de::value::MapAccessDeserializer::new(map))?;
-        Ok(detailed.into())
+        Detailed::deserialize(de::value::MapAccessDeserializer::new(map))
     }
 }
 
