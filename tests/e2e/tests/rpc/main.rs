@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod args;
+mod balance;
 mod batches;
 mod breaker;
 mod concurrency;

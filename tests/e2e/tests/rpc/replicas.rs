@@ -37,14 +37,17 @@ impl Replicated {
         primary: TestCluster,
         replicas: Vec<TestCluster>,
     ) -> Self {
-        let others: Vec<Value> = others.into_iter().map(|dsn| json!({"dsn": dsn})).collect();
+        // Weights of 1, 3, 5, for those who ask for them.
+        let weighed = (1_u32..).step_by(2).zip(others);
+        let others: Vec<Value> =
+            weighed.map(|(weight, dsn)| json!({"dsn": dsn, "weight": weight})).collect();
         let more = json!({"backends": {"replicas": others}, "routing": routing});
         let server = TestServer::start(&dsn, &more).await;
         Self { server, primary, replicas }
     }
 
     /// Runs a statement and tells whether it ran on a replica, and on which port.
-    async fn seen(client: &mut RpcClient, sql: &str, more: Value) -> (bool, i64) {
+    pub(crate) async fn seen(client: &mut RpcClient, sql: &str, more: Value) -> (bool, i64) {
         let mut request = json!({"query": sql});
         request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let reply = ok(client.call("Execute", request).await);
