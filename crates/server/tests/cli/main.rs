@@ -4,6 +4,7 @@
 
 mod commands;
 mod demo;
+mod logging;
 mod memory;
 mod serve;
 mod support;
