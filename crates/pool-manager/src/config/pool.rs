@@ -26,7 +26,7 @@ pub struct PoolConfig {
     pub max_lifetime: GoDuration,
     /// A connection above min_connections is closed after being idle this long; 0 = never.
     pub max_idle_time: GoDuration,
-    /// How often idle connections are checked.
+    /// How often the server is asked for a sign of life.
     pub health_check_period: GoDuration,
     /// How long a caller waits for a free connection.
     pub acquire_timeout: GoDuration,

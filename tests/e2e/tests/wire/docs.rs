@@ -17,12 +17,12 @@ fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Every name in backticks in the tables of docs/testing.md that could be a test's, or a fuzz target's.
-#[test]
-fn each_bug_of_others_has_the_test_that_is_named() {
+/// Every name in backticks in the third column of a document's tables that could be a test's, or a
+/// fuzz target's, is one. `end` is what stands behind those tables.
+fn assert_tests_exist(document: &str, end: &str) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let text = fs::read_to_string(root.join("docs/testing.md")).unwrap();
-    let table = text.split("## Long checks").next().unwrap();
+    let text = fs::read_to_string(root.join(document)).unwrap();
+    let table = text.split(end).next().unwrap();
     let rows = table.lines().filter(|line| line.starts_with("| ")).skip(1);
     let mut names = BTreeSet::new();
     for row in rows.filter(|row| !row.starts_with("|---")) {
@@ -45,5 +45,15 @@ fn each_bug_of_others_has_the_test_that_is_named() {
     let code: String = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
     let missing: Vec<_> =
         names.iter().filter(|name| !code.contains(&format!("fn {name}("))).collect();
-    assert!(missing.is_empty(), "docs/testing.md names tests that are not there: {missing:?}");
+    assert!(missing.is_empty(), "{document} names tests that are not there: {missing:?}");
+}
+
+#[test]
+fn each_bug_of_others_has_the_test_that_is_named() {
+    assert_tests_exist("docs/testing.md", "## Long checks");
+}
+
+#[test]
+fn each_setting_has_the_test_that_is_named() {
+    assert_tests_exist("docs/configuration.md", "The rest of `monitoring`");
 }
