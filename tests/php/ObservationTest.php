@@ -41,6 +41,7 @@ final class ObservationTest extends PgpoolTestCase
         $stats = $this->succeed($this->client->call('pgpool.PoolStats', $all))['stats'];
         $health = $this->client->call('pgpool.HealthCheck', $all)['health'];
         $names = ['primary', 'other', 'frameworks', 'by_transaction', 'by_auto', 'by_session'];
+        array_push($names, 'replicated', 'replicated/replica1');
         self::assertEqualsCanonicalizing($names, array_keys($stats));
         self::assertEqualsCanonicalizing($names, array_keys($health));
         self::assertTrue($health['primary']);
