@@ -301,7 +301,7 @@ impl<R: BatchResults> BatchSink for Explaining<'_, R> {
         self.ended = self.ended.max(index + 1);
         let never_ran = matches!(result, Err(ExecuteError::NotReached));
         if !never_ran {
-            self.pool.count_query(took, result.is_err());
+            self.pool.count_query(took, result.as_ref().err());
         }
         if result.is_err() && !never_ran {
             self.failed.get_or_insert(*place);

@@ -97,7 +97,7 @@ impl Cursors {
         let name = portal(number);
         let result = checkout.fetch_portal_within(&name, &columns, count, sink, limit).await;
         let took = started.elapsed();
-        pool.count_query(took, result.is_err());
+        pool.count_query(took, result.as_ref().err());
         sink.ended(took);
         match result {
             Ok(false) => Ok(false),

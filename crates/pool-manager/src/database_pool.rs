@@ -64,6 +64,19 @@ impl DatabasePool {
         config: &BackendConfig,
         limits: PoolLimits,
     ) -> Result<Self, Error> {
+        Self::of_database(name, name, config, limits)
+    }
+
+    /// [`with_limits`](Self::with_limits), for another server of a database that is named otherwise.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn of_database(
+        database: &str,
+        name: &str,
+        config: &BackendConfig,
+        limits: PoolLimits,
+    ) -> Result<Self, Error> {
         let refuse = |error: &dyn std::fmt::Display| {
             Error::refused(SqlState::INVALID_PARAMETER_VALUE, format!("pool {name:?}: {error}"))
         };
@@ -71,6 +84,7 @@ impl DatabasePool {
         let connector = Connector::new(params).map_err(|error| refuse(&error))?;
         let options = PoolOptions {
             name: name.to_owned(),
+            database: database.to_owned(),
             pool: config.pool.clone(),
             behavior: config.behavior.clone(),
             max_message: limits.max_message,
@@ -191,6 +205,11 @@ impl DatabasePool {
     }
 
     /// Connections that callers have at this moment.
+    /// Resolves when its server may not be what it was taken for.
+    pub(crate) async fn doubted(&self) {
+        self.pool.doubted().await;
+    }
+
     pub(crate) fn in_use(&self) -> usize {
         self.pool.in_use()
     }

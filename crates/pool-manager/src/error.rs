@@ -168,19 +168,6 @@ impl Error {
             _ => ServerError::new(self.sqlstate(), self.to_string()),
         }
     }
-
-    /// Whether this failure says something about the backend's health (and not about the
-    /// statement or the load).
-    pub fn is_backend_failure(&self) -> bool {
-        matches!(
-            self,
-            Self::Connect(_)
-                | Self::Housekeeping(_)
-                | Self::CannotConnectInTime { .. }
-                | Self::NotExecuted(_)
-                | Self::OutcomeUnknown { .. }
-        )
-    }
 }
 
 fn not_executed_text(fatal: Option<&ServerError>) -> String {

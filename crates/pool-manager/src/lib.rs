@@ -32,8 +32,7 @@ mod transaction;
 pub mod values;
 
 pub use backends::{
-    Backend, Backends, BackendsOptions, BadPattern, LoadBalance, MemberRole, MemberStatus, Route,
-    RoutingRules,
+    Backend, Backends, BackendsOptions, BadPattern, LoadBalance, Route, RoutingRules,
 };
 pub use batch::{Batch, BatchEnd, BatchResults};
 pub use breaker::{Attempt, CircuitBreaker, CircuitBreakerState, Refusal};

@@ -8,6 +8,7 @@ use crate::connection::{Progress, Settings, SettingsQuestion};
 use crate::engine::LinkError;
 use crate::error::{Error, Exposure};
 use crate::pool::Checkout;
+use crate::server_error::SqlState;
 use crate::statement::TimeLimit;
 
 /// A Query, or a batch up to its Sync, whose ReadyForQuery has not come: what decides whether it
@@ -79,8 +80,13 @@ impl Checkout {
         let _ = self.connection_mut().rollback().await;
     }
 
-    /// Counts statements that ended after `took`.
-    pub fn count_query(&self, took: Duration, failed: bool) {
-        self.pool().count_query(took, failed);
+    /// Counts statements that ended together after `took`, some of them with an error.
+    pub fn count_queries(&self, took: Duration, ended: u32, failed: u32) {
+        self.pool().count_queries(took, ended, failed);
+    }
+
+    /// Notes an error that the server has answered with: one of them says that it takes no writes.
+    pub fn note_refusal(&self, code: SqlState) {
+        self.pool().note_refusal(code);
     }
 }

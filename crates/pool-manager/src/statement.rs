@@ -92,7 +92,7 @@ impl Pool {
         let started = Instant::now();
         let result = connection.execute_within(&what, sink, limit).await;
         let took = started.elapsed();
-        self.count_query(took, result.is_err());
+        self.count_query(took, result.as_ref().err());
         sink.ended(took);
         result.map_err(|error| exposure.explain(error))
     }

@@ -121,6 +121,7 @@ macro_rules! short_forms {
 pub struct Transaction {
     checkout: Checkout,
     cursors: Cursors,
+    is_read_only: bool,
 }
 
 impl Transaction {
@@ -130,7 +131,12 @@ impl Transaction {
         let mut checkout = hold(pool, &options.settings).await?;
         let begin_sql = options.begin_sql();
         pool.within_limit(TimeLimit::Configured, checkout.begin(&begin_sql)).await?;
-        Ok(Self { checkout, cursors: Cursors::default() })
+        Ok(Self { checkout, cursors: Cursors::default(), is_read_only: options.read_only })
+    }
+
+    /// Whether it was begun READ ONLY.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.is_read_only
     }
 
     /// Executes a statement in the transaction.

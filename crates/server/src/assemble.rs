@@ -1,10 +1,10 @@
-//! From the configuration to pools, doors and their options. It starts nothing.
+//! From the configuration to pools, doors and their options. It listens nowhere.
 
 use std::sync::Arc;
 
 use pgwire_proxy::{Database, DatabaseOptions, Mode, Proxy, ProxyOptions, UserLookup, Users};
 use pool_manager::config::BackendConfig;
-use pool_manager::{Backend, Backends, DatabasePool, HeldLimits, PoolLimits};
+use pool_manager::{Backend, Backends, DatabasePool, HeldLimits, PoolLimits, RoutingRules};
 
 use crate::config::{ByteSize, Config, PoolMode, SettingError, UserConfig};
 use crate::rpc::ServiceOptions;
@@ -63,10 +63,12 @@ fn backends(
     let mut others = Vec::new();
     for (index, replica) in replicas.iter().enumerate() {
         let name = format!("{database}/replica{}", index + 1);
-        let pool = DatabasePool::with_limits(&name, &replica.beside(primary), limits)?;
+        let pool = DatabasePool::of_database(database, &name, &replica.beside(primary), limits)?;
         others.push(Backend { pool, weight: replica.weight });
     }
-    let rules = routing.rules().map_err(within)?;
+    // Nothing is routed by them where there is one server.
+    let rules = if others.is_empty() { Ok(RoutingRules::default()) } else { routing.rules() };
+    let rules = rules.map_err(within)?;
     Ok(Backends::new(Backend { pool, weight: 1 }, others, rules, routing.options()))
 }
 
@@ -140,10 +142,6 @@ pub(crate) fn service_options(config: &Config) -> ServiceOptions {
     ServiceOptions {
         max_frame_size: bytes(config.rpc.max_frame_size),
         max_in_flight: config.rpc.max_in_flight as usize,
-        write_windows: config
-            .primaries()
-            .map(|(name, _)| (name.to_owned(), config.replication(name).1.write_window()))
-            .collect(),
         held: HeldLimits {
             idle_timeout: config.transactions.idle_timeout.limit(),
             max_lifetime: config.transactions.max_lifetime.limit(),

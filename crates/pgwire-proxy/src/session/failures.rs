@@ -28,6 +28,7 @@ impl Attached {
             return Ok(Action::Swallow);
         }
         self.failed = true;
+        self.connection.note_refusal(error.code);
         let late = self.out_of_time.take().filter(|_| error.code == SqlState::QUERY_CANCELED);
         match (self.error_of_front(error, client)?, late) {
             (Action::Forward, Some(limit)) => {

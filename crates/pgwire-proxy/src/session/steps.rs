@@ -216,12 +216,8 @@ impl Session {
         let now = self.now();
         if let Some(server) = self.server.as_deref_mut() {
             let took = now.saturating_duration_since(server.busy_since);
-            // The time of all of them together; it is the average that counts.
             let (ended, failed) = std::mem::take(&mut server.ended);
-            for index in 0..ended {
-                let took = if index == 0 { took } else { Duration::ZERO };
-                server.connection.count_query(took, index < failed);
-            }
+            server.connection.count_queries(took, ended, failed);
             server.busy_since = now;
             self.was_active = true;
         }

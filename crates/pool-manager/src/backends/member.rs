@@ -10,7 +10,7 @@ use crate::DatabasePool;
 
 /// What a server is, by its own word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MemberRole {
+pub(super) enum MemberRole {
     /// Not in recovery: it takes writes.
     Primary,
     /// In recovery.
@@ -29,26 +29,11 @@ pub(super) struct Report {
     pub(super) age: Option<Duration>,
 }
 
-/// What is known of a server, for statistics.
-#[derive(Debug, Clone)]
-pub struct MemberStatus {
-    /// Its pool's name.
-    pub name: String,
-    /// Whether writes go to it now.
-    pub is_primary: bool,
-    /// Its role by its own word, or by the configuration when it was never reached.
-    pub role: MemberRole,
-    /// Whether it is up.
-    pub is_up: bool,
-    /// How far it is behind the primary, bytes of WAL; replicas only.
-    pub lag: Option<u64>,
-}
-
 pub(super) struct Member {
     pub(super) pool: DatabasePool,
     pub(super) weight: u32,
     state: Mutex<State>,
-    /// Somebody wants it looked at now.
+    /// It is to be looked at now, for what another one did.
     pub(super) wanted: Notify,
 }
 
@@ -80,17 +65,6 @@ impl Member {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn status(&self, is_primary: bool) -> MemberStatus {
-        let state = self.state();
-        MemberStatus {
-            name: self.pool.name().to_owned(),
-            is_primary,
-            role: state.role,
-            is_up: state.is_up,
-            lag: state.lag.filter(|_| state.role == MemberRole::Replica),
-        }
     }
 
     /// What it said the last time, if it is up.

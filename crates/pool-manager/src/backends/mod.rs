@@ -19,11 +19,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::DatabasePool;
-use crate::error::Error;
 use balance::Balance;
 pub use balance::LoadBalance;
-use member::Member;
-pub use member::{MemberRole, MemberStatus};
+use member::{Member, MemberRole};
 pub use rules::{BadPattern, RoutingRules};
 
 /// Where a caller wants a statement to run.
@@ -36,18 +34,6 @@ pub enum Route {
     Primary,
     /// On a replica, if there is one that is up.
     Replica,
-}
-
-impl Route {
-    /// Reads the word for it.
-    pub fn parse(text: &str) -> Option<Self> {
-        match text.trim().to_ascii_lowercase().as_str() {
-            "" | "auto" => Some(Self::Auto),
-            "primary" => Some(Self::Primary),
-            "replica" => Some(Self::Replica),
-            _ => None,
-        }
-    }
 }
 
 /// How replicas and failures are dealt with.
@@ -67,6 +53,8 @@ pub struct BackendsOptions {
     pub max_lag: Option<u64>,
     /// The same in time since its last transaction.
     pub max_lag_time: Option<Duration>,
+    /// For how long a caller that has written reads from the primary.
+    pub write_window: Duration,
 }
 
 /// A server of a database.
@@ -103,6 +91,7 @@ impl Backends {
             interval: Duration::from_secs(1),
             max_lag: None,
             max_lag_time: None,
+            write_window: Duration::ZERO,
         };
         let primary = Backend { pool, weight: 1 };
         Self::new(primary, Vec::new(), RoutingRules::default(), options)
@@ -152,53 +141,33 @@ impl Backends {
         self.0.members.iter().map(|member| &member.pool)
     }
 
-    /// What is known of every server.
-    pub fn status(&self) -> Vec<MemberStatus> {
-        let primary = self.0.primary.load(Ordering::Relaxed);
-        let status = |(index, member): (usize, &Member)| member.status(index == primary);
-        self.0.members.iter().enumerate().map(status).collect()
-    }
-
-    /// The server for a statement by itself. `wrote`: its caller has written just now, and wants to
-    /// read that.
-    pub fn for_statement(&self, sql: &str, route: Route, wrote: bool) -> &DatabasePool {
-        let reads = match route {
-            Route::Primary => false,
-            Route::Replica => true,
-            Route::Auto => self.0.options.split && !wrote && self.is_read(sql),
-        };
-        self.for_reads(reads)
-    }
-
-    /// The server for several statements that stay together, all of which must be reads to leave the
-    /// primary.
+    /// The server for statements that stay together, all of which must be reads to leave the primary;
+    /// and whether their caller has to read from there afterwards. `wrote`: how long ago it wrote last.
     pub fn for_statements<'a>(
         &self,
         mut texts: impl Iterator<Item = &'a str>,
         route: Route,
-        wrote: bool,
-    ) -> &DatabasePool {
-        let reads = match route {
-            Route::Primary => false,
-            Route::Replica => true,
-            Route::Auto => self.0.options.split && !wrote && texts.all(|sql| self.is_read(sql)),
-        };
-        self.for_reads(reads)
+        wrote: Option<Duration>,
+    ) -> (&DatabasePool, bool) {
+        let reads = self.splits() && texts.all(|sql| self.is_read(sql));
+        (self.server(route, wrote, reads), !reads && self.follows_writes())
     }
 
-    /// The server for a transaction.
-    pub fn for_transaction(&self, read_only: bool, route: Route, wrote: bool) -> &DatabasePool {
-        let reads = match route {
-            Route::Primary => false,
-            Route::Replica => true,
-            Route::Auto => self.0.options.split && !wrote && read_only,
-        };
-        self.for_reads(reads && read_only)
+    /// The server for a transaction, and the same of it: one that may write is at the primary, whatever
+    /// the route.
+    pub fn for_transaction(
+        &self,
+        read_only: bool,
+        route: Route,
+        wrote: Option<Duration>,
+    ) -> (&DatabasePool, bool) {
+        let server = if read_only { self.server(route, wrote, true) } else { self.primary() };
+        (server, !read_only && self.follows_writes())
     }
 
-    /// Whether a statement may change something, and reads after it should see that.
-    pub fn is_write(&self, sql: &str) -> bool {
-        self.has_replicas() && !self.is_read(sql)
+    /// Whether reads of a caller depend on when it wrote last.
+    pub fn follows_writes(&self) -> bool {
+        self.splits() && !self.0.options.write_window.is_zero()
     }
 
     /// Whether there is more than one server.
@@ -206,23 +175,27 @@ impl Backends {
         self.0.members.len() > 1
     }
 
-    /// Has the servers looked at now: one that should have taken a write did not.
-    pub fn doubt(&self, error: &Error) {
-        if watch::casts_doubt(error) {
-            for member in &self.0.members {
-                member.look_again();
-            }
-        }
-    }
-
     fn is_read(&self, sql: &str) -> bool {
         self.0.rules.decide(sql).unwrap_or_else(|| self.primary().is_read_only(sql))
     }
 
-    fn for_reads(&self, reads: bool) -> &DatabasePool {
+    fn splits(&self) -> bool {
+        self.has_replicas() && self.0.options.split
+    }
+
+    /// A replica, if the route says so or lets what only reads leave the primary.
+    fn server(&self, route: Route, wrote: Option<Duration>, reads: bool) -> &DatabasePool {
+        let leaves = match route {
+            Route::Primary => false,
+            Route::Replica => self.has_replicas(),
+            Route::Auto => {
+                let waits = wrote.is_some_and(|ago| ago < self.0.options.write_window);
+                self.splits() && reads && !waits
+            }
+        };
         let primary = self.0.primary.load(Ordering::Relaxed);
         let replica = || self.0.balance.choose(&self.0.members, primary, &self.0.options);
-        let chosen = if reads && self.has_replicas() { replica() } else { None };
+        let chosen = if leaves { replica() } else { None };
         chosen.map_or_else(|| self.primary(), |member| &member.pool)
     }
 }

@@ -5,15 +5,16 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
+use super::Inner;
 use super::member::{Change, Member, MemberRole, Report};
-use super::{Inner, MemberStatus};
 use crate::error::Error;
-use crate::server_error::SqlState;
 
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Least time between two looks at a server, however much is wrong with it.
+const LEAST_PAUSE: Duration = Duration::from_millis(50);
 /// What it is asked: whether it is in recovery, how far it is, on which timeline, and how old what it
 /// has replayed last is.
 const QUESTION: &str = "SELECT r,
@@ -35,10 +36,18 @@ pub(super) fn start(inner: &Arc<Inner>) {
 async fn watch(inner: Weak<Inner>, index: usize) {
     loop {
         let Some(pause) = look(&inner, index).await else { return };
+        sleep(pause.min(LEAST_PAUSE)).await;
         let Some(strong) = inner.upgrade() else { return };
         let Some(member) = strong.members.get(index) else { return };
         // Not kept alive by its own watcher for longer than a pause.
-        let _ = timeout(pause, member.wanted.notified()).await;
+        tokio::select! {
+            () = member.pool.doubted() => {
+                // Whatever became of it, another one may be what it was.
+                strong.members.iter().for_each(Member::look_again);
+            }
+            () = member.wanted.notified() => {}
+            () = sleep(pause.saturating_sub(LEAST_PAUSE)) => {}
+        }
     }
 }
 
@@ -115,26 +124,5 @@ fn find_primary(inner: &Inner) {
             database = %inner.name, backend = name(other),
             "a second primary, on an older timeline, is left alone: its clients are not ours to stop"
         );
-    }
-}
-
-/// Whether an error says that a server is not what it was taken for.
-pub(super) fn casts_doubt(error: &Error) -> bool {
-    match error {
-        Error::Server(error) => error.code == SqlState::READ_ONLY_TRANSACTION,
-        Error::NotExecuted(_) | Error::OutcomeUnknown { .. } => true,
-        _ => false,
-    }
-}
-
-impl MemberStatus {
-    /// In a word, for statistics.
-    pub fn word(&self) -> &'static str {
-        match (self.is_up, self.is_primary, self.role) {
-            (false, _, _) => "down",
-            (true, true, _) => "primary",
-            (true, false, MemberRole::Replica) => "replica",
-            (true, false, MemberRole::Primary) => "second primary",
-        }
     }
 }

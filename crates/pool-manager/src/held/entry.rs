@@ -32,6 +32,13 @@ impl Holding {
         }
     }
 
+    fn may_write(&self) -> bool {
+        match self {
+            Self::Transaction(transaction) => !transaction.is_read_only(),
+            Self::Session(_) => true,
+        }
+    }
+
     fn state(&self) -> HeldState {
         match self {
             Self::Transaction(transaction) => transaction.state(),
@@ -65,6 +72,8 @@ pub(super) struct Entry {
     limits: HeldLimits,
     begun: Instant,
     pool: Pool,
+    /// Not a transaction that is READ ONLY.
+    may_write: bool,
     /// `None` once it was taken. Tokio's mutex is fair: calls run in order of arrival.
     holding: tokio::sync::Mutex<Option<Holding>>,
     ended: watch::Sender<bool>,
@@ -89,6 +98,7 @@ impl Entry {
             limits,
             begun: now,
             pool,
+            may_write: holding.may_write(),
             holding: tokio::sync::Mutex::new(Some(holding)),
             ended: watch::Sender::new(false),
             clock: Mutex::new(Clock { calls: 0, last_used: now }),
@@ -99,11 +109,13 @@ impl Entry {
         &self.name
     }
 
-    /// Name of the pool that its connection is from.
     /// Whichever of its servers it is on.
     pub(super) fn database(&self) -> &str {
-        let pool = self.pool.name();
-        pool.split_once('/').map_or(pool, |(database, _)| database)
+        &self.pool.options().database
+    }
+
+    pub(super) fn may_write(&self) -> bool {
+        self.may_write
     }
 
     pub(super) fn kind(&self) -> HeldKind {

@@ -177,6 +177,11 @@ impl HeldConnections {
         ))
     }
 
+    /// Whether there is such a transaction or session, other than a READ ONLY one.
+    pub fn may_write(&self, kind: HeldKind, name: &str) -> bool {
+        self.0.find(kind, name).is_ok_and(|entry| entry.may_write())
+    }
+
     /// Commits the transaction of that name.
     pub async fn commit(&self, name: &str) -> Result<(), Error> {
         match self.take(HeldKind::Transaction, name).await? {

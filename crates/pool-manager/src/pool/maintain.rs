@@ -53,8 +53,7 @@ impl Pool {
                 rounds.tick().await;
                 let Some(pool) = pool.upgrade().map(Pool) else { return };
                 pool.close_what_is_over().await;
-                // With lazy_connect the first caller opens the first connection.
-                if !pool.0.counters.was_used() && pool.0.options.behavior.lazy_connect {
+                if pool.waits_for_first_use() {
                     continue;
                 }
                 let refilled = pool.refill().await;
@@ -125,6 +124,11 @@ impl Pool {
         size.saturating_sub(self.0.slots.available_permits())
     }
 
+    /// With lazy_connect the first caller opens the first connection.
+    fn waits_for_first_use(&self) -> bool {
+        self.0.options.behavior.lazy_connect && !self.0.counters.was_used()
+    }
+
     fn watch_health(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut rounds = interval(self.0.options.pool.health_check_period.get());
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -135,6 +139,9 @@ impl Pool {
             loop {
                 rounds.tick().await;
                 let Some(pool) = pool.upgrade().map(Pool) else { return };
+                if pool.waits_for_first_use() {
+                    continue;
+                }
                 let result = pool.check_health().await;
                 match (&result, healthy) {
                     (Err(error), true) => {
@@ -166,9 +173,7 @@ impl Pool {
 
     /// The server's version, asked for on the housekeeping connection.
     pub(crate) async fn server_version(&self) -> Result<String, Error> {
-        let client = self.0.housekeeping.client().await?;
-        let answer = client.query_one("SHOW server_version", &[]).await;
-        answer.map(|row| row.get(0)).map_err(|_| Error::NotExecuted(None))
+        Ok(self.ask("SHOW server_version").await?.get(0))
     }
 
     /// One row, asked for on the housekeeping connection.

@@ -28,13 +28,15 @@ use std::time::{Duration, Instant};
 
 use lru::LruCache;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::breaker::CircuitBreaker;
 use crate::classify::{Classification, SafeFunctions, classify, classify_bytes};
 use crate::config::{BehaviorConfig, PoolConfig};
 use crate::connect::{Connector, Housekeeping};
+use crate::connection::ExecuteError;
 use crate::error::Error;
+use crate::server_error::SqlState;
 use crate::values::TypeCatalogue;
 use admission::Admission;
 pub use breaker::BreakerLimits;
@@ -56,6 +58,8 @@ const MAX_CONCURRENT_CONNECTS: usize = 8;
 pub(crate) struct PoolOptions {
     /// The pool's name, as callers know it.
     pub(crate) name: String,
+    /// The database that it is a server of.
+    pub(crate) database: String,
     /// Size and lifetimes.
     pub(crate) pool: PoolConfig,
     /// Statement cache, reset, time limits.
@@ -77,6 +81,8 @@ struct Shared {
     options: PoolOptions,
     connector: Connector,
     breaker: Option<CircuitBreaker>,
+    /// The server may not be what it was taken for.
+    doubted: Notify,
     housekeeping: Housekeeping,
     idle: Idle,
     admission: Admission,
@@ -102,6 +108,7 @@ impl Pool {
         let pool = Self(Arc::new(Shared {
             name: options.name.as_str().into(),
             breaker: options.breaker.map(|limits| limits.breaker(&options.name)),
+            doubted: Notify::new(),
             housekeeping: Housekeeping::new(connector.clone()),
             connector,
             idle: Idle::new(),
@@ -155,11 +162,35 @@ impl Pool {
     }
 
     /// Counts a statement that ended after `took`.
-    pub(crate) fn count_query(&self, took: Duration, failed: bool) {
-        self.0.counters.query(took, failed, took >= self.0.options.slow_threshold);
-        if !failed {
+    pub(crate) fn count_query(&self, took: Duration, error: Option<&ExecuteError>) {
+        let slow = took >= self.0.options.slow_threshold;
+        self.0.counters.queries(took, 1, u64::from(error.is_some()), slow);
+        match error {
+            None => self.note_success(),
+            Some(ExecuteError::Server(error)) => self.note_refusal(error.code),
+            Some(_) => {}
+        }
+    }
+
+    /// Counts statements that ended together after `took`, some of them with an error.
+    pub(crate) fn count_queries(&self, took: Duration, ended: u32, failed: u32) {
+        let slow = took >= self.0.options.slow_threshold;
+        self.0.counters.queries(took, ended.into(), failed.into(), slow);
+        if ended > failed {
             self.note_success();
         }
+    }
+
+    /// An error of the server's.
+    pub(crate) fn note_refusal(&self, code: SqlState) {
+        if code == SqlState::READ_ONLY_TRANSACTION {
+            self.0.doubted.notify_one();
+        }
+    }
+
+    /// Resolves when something has happened that a server which is what it was taken for does not do.
+    pub(crate) async fn doubted(&self) {
+        self.0.doubted.notified().await;
     }
 
     /// What kind of statement this is; remembered by text.

@@ -153,12 +153,12 @@ impl Counters {
         }
     }
 
-    /// A statement that ended after `took`.
-    pub(super) fn query(&self, took: Duration, failed: bool, slow: bool) {
-        self.queries.fetch_add(1, Ordering::Relaxed);
+    /// Statements that ended together after `took`.
+    pub(super) fn queries(&self, took: Duration, ended: u64, failed: u64, slow: bool) {
+        self.queries.fetch_add(ended, Ordering::Relaxed);
         self.query_nanos.fetch_add(nanos(took), Ordering::Relaxed);
-        if failed {
-            self.errors.fetch_add(1, Ordering::Relaxed);
+        if failed > 0 {
+            self.errors.fetch_add(failed, Ordering::Relaxed);
         }
         if slow {
             self.slow.fetch_add(1, Ordering::Relaxed);

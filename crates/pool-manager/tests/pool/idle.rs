@@ -124,6 +124,7 @@ async fn lazy_connect_opens_nothing_before_the_first_caller() {
     let pool = pool_with(&database, 4, |config| {
         config.pool.min_connections = Some(2);
         config.pool.max_idle_time = millis(400);
+        config.pool.health_check_period = millis(50);
     });
     let watch = BackendWatch::new(&database).await;
     // Two rounds of maintenance.

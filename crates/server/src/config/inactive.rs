@@ -11,11 +11,6 @@ pub struct InactiveKey {
     pub place: String,
 }
 
-/// Sections of `pgpool` that have no effect yet.
-const SECTIONS: &[&str] = &["monitoring"];
-/// The same of `features`.
-const FEATURES: &[&str] = &["cache"];
-
 impl Config {
     /// The keys that the user has set and that have no effect in this release, in the file's order.
     pub fn inactive(&self) -> Vec<InactiveKey> {
@@ -30,8 +25,8 @@ impl Config {
 fn is_inactive(key: &str) -> bool {
     let parts: Vec<&str> = key.split('.').skip(1).collect();
     match parts[..] {
-        ["features", feature, ..] => FEATURES.contains(&feature),
-        [section, ..] => SECTIONS.contains(&section),
-        [] => false,
+        ["monitoring", "expose_rpc"] => false,
+        ["monitoring", ..] | ["features", "cache", ..] => true,
+        _ => false,
     }
 }

@@ -1,12 +1,11 @@
 //! What every RPC call works with: the pools, the held connections, limits and log settings.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use pool_manager::{
-    Error, HeldConnections, HeldLimits, Owner, PoolRegistry, RateExceeded, RateLimit,
+    Backends, Error, HeldConnections, HeldLimits, Owner, PoolRegistry, RateExceeded, RateLimit,
 };
 
 use super::forward::Forward;
@@ -38,8 +37,6 @@ pub struct ServiceOptions {
     pub max_frame_size: usize,
     /// Requests in flight per connection.
     pub max_in_flight: usize,
-    /// For how long a client that has written reads from the primary, by database.
-    pub write_windows: BTreeMap<String, Duration>,
     /// Default expiry of transactions and sessions.
     pub held: HeldLimits,
     /// Statements from this duration on are logged; `None`: never.
@@ -65,6 +62,8 @@ pub struct Service {
     /// Limits and log settings.
     pub options: ServiceOptions,
     pub(super) forward: Option<Forward>,
+    /// Whether reads of a client depend on when it wrote last, in any database.
+    pub(super) follows_writes: bool,
     owners: AtomicU64,
     clients: AtomicUsize,
 }
@@ -73,8 +72,10 @@ impl Service {
     /// A service over these pools.
     pub fn new(registry: PoolRegistry, options: ServiceOptions) -> Self {
         let forward = options.forward.clone();
+        let follows_writes = registry.databases().any(Backends::follows_writes);
         Self {
             forward: forward.map(|address| Forward::new(address, options.max_frame_size)),
+            follows_writes,
             registry,
             held: HeldConnections::default(),
             options,
@@ -122,10 +123,10 @@ impl Writes {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    /// Whether it has within this time.
-    pub(super) fn within(&self, window: Duration) -> bool {
+    /// How long ago.
+    pub(super) fn last(&self) -> Option<Duration> {
         let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        !window.is_zero() && last.is_some_and(|last| last.elapsed() < window)
+        last.map(|last| last.elapsed())
     }
 }
 

@@ -8,10 +8,13 @@ use std::time::Duration;
 use e2e::{eventually, ok};
 use serde_json::json;
 use test_support::postgres::StopMode;
-use test_support::wire::errors;
+use test_support::wire::{errors, rows};
 use test_support::{RpcClient, WireClient, WireFault};
 
 use crate::replicas::Replicated;
+
+/// Longest wait for writes to follow.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn writes_follow_a_promotion() {
@@ -96,6 +99,61 @@ async fn clients_of_the_postgresql_door_follow_a_promotion_too() {
     }
     assert!(promoted.elapsed() < Duration::from_secs(2), "{:?}", promoted.elapsed());
     assert_eq!(client.rows("SELECT a FROM t").await, ["2"]);
+}
+
+/// With nobody looking by itself: what goes wrong at either door has the servers looked at.
+#[tokio::test]
+async fn a_failure_at_any_door_has_the_servers_looked_at() {
+    for by_rpc in [false, true] {
+        let routing = json!({
+            "failover": {"enabled": true, "retry_interval": "1h", "max_failures": 1},
+        });
+        let all = Replicated::with(1, routing).await;
+        let (mut rpc, mut wire) = (all.server.client().await, all.server.wire().await);
+        wire.rows("CREATE TABLE t (a int)").await;
+        all.caught_up().await;
+        all.primary.stop(StopMode::Immediate).await;
+        all.replicas[0].promote().await;
+        let follows = async {
+            loop {
+                let is_done = if by_rpc {
+                    let begin = json!({"tx_id": "t"});
+                    rpc.call("TransactionBegin", begin).await.unwrap().get("error").is_none()
+                } else {
+                    errors(&wire.query("INSERT INTO t VALUES (1)").await.unwrap()).is_empty()
+                };
+                if is_done {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, follows).await.expect("writes follow");
+    }
+}
+
+/// A primary that has become a replica, in place, and says so only by its errors.
+#[tokio::test]
+async fn a_write_that_is_refused_as_read_only_has_the_servers_looked_at() {
+    let routing = json!({"failover": {"enabled": true, "retry_interval": "1h", "max_failures": 1}});
+    let all = Replicated::with(1, routing).await;
+    let mut wire = all.server.wire().await;
+    wire.rows("CREATE TABLE t (a int)").await;
+    all.caught_up().await;
+    // The other one becomes the primary of a newer timeline; this one refuses writes from now on.
+    all.replicas[0].promote().await;
+    all.primary.batch("ALTER SYSTEM SET default_transaction_read_only = on").await;
+    all.primary.batch("SELECT pg_reload_conf()").await;
+    let promoted = all.replicas[0].port().to_string();
+    let follows = async {
+        loop {
+            let insert = "INSERT INTO t VALUES (1) RETURNING inet_server_port()";
+            let replies = wire.query(insert).await.unwrap();
+            if rows(&replies) == [promoted.clone()] {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, follows).await.expect("writes follow");
 }
 
 #[tokio::test]

@@ -175,6 +175,41 @@ async fn whoever_writes_reads_what_it_has_written() {
     );
 }
 
+/// What writes for longer than the window: it counts from the end.
+#[tokio::test]
+async fn the_window_begins_when_the_write_is_done() {
+    let routing = json!({"read_write_split": true, "read_your_writes_window": "1200ms"});
+    let all = Replicated::with(1, routing).await;
+    let mut client = all.server.client().await;
+    ok(client.execute("CREATE TABLE t (a int)", json!([])).await);
+    let on_replica =
+        async |client: &mut RpcClient| Replicated::seen(client, WHERE, json!({})).await.0;
+    let insert = "INSERT INTO t SELECT 1 FROM pg_sleep(1.3)";
+    ok(client.execute(insert, json!([])).await);
+    assert!(!on_replica(&mut client).await, "after a statement");
+    let batch = json!({"statements": [{"query": insert}], "atomic": true});
+    ok(client.call("ExecuteBatch", batch).await);
+    assert!(!on_replica(&mut client).await, "after a batch");
+    for (begin, end, id) in [
+        ("TransactionBegin", Some("TransactionCommit"), "tx_id"),
+        ("SessionBegin", None, "session_id"),
+    ] {
+        ok(client.call(begin, json!({id: "x"})).await);
+        ok(client.call("Execute", json!({id: "x", "query": insert})).await);
+        if let Some(end) = end {
+            ok(client.call("Execute", json!({id: "x", "query": "SELECT pg_sleep(1.3)"})).await);
+            ok(client.call(end, json!({id: "x"})).await);
+        }
+        assert!(!on_replica(&mut client).await, "after {begin}");
+    }
+    // What cannot write is no write, wherever it runs.
+    let mut reader = all.server.client().await;
+    ok(reader.call("TransactionBegin", json!({"tx_id": "r", "read_only": true})).await);
+    ok(reader.call("Execute", json!({"tx_id": "r", "query": "SELECT 1"})).await);
+    ok(reader.call("TransactionCommit", json!({"tx_id": "r"})).await);
+    assert!(on_replica(&mut reader).await);
+}
+
 #[tokio::test]
 async fn a_replica_that_is_down_or_behind_takes_no_reads() {
     let all = Replicated::with(

@@ -165,7 +165,7 @@ fn a_smaller_pool_has_a_smaller_minimum() {
 fn what_is_not_active_yet_is_listed() {
     let config = load(&with_section(
         "threads: 2\nlogging: {level: debug}\nproxy: {address: ''}\n\
-         routing: {failover: {enabled: true}}\nmonitoring: {collect: [all]}\n\
+         routing: {failover: {enabled: true}}\nmonitoring: {collect: [all], expose_rpc: false}\n\
          features: {cache: {enabled: false}, circuit_breaker: {enabled: true}, rate_limit: {burst: 3}}\n\
          databases: {shop: {primary: {dsn: postgres://u@h, behavior: {mode: session, lazy_connect: true}}, \
          replicas: [{dsn: postgres://u@r}], routing: {read_write_split: true}}}",

@@ -120,17 +120,19 @@ impl RoutingConfig {
     /// # Errors
     /// One of them is no regular expression.
     pub fn rules(&self) -> Result<RoutingRules, SettingError> {
-        let lists =
-            [("read_patterns", &self.read_patterns), ("write_patterns", &self.write_patterns)];
-        for (key, patterns) in lists {
-            for (index, pattern) in patterns.iter().enumerate() {
-                RoutingRules::new(std::slice::from_ref(pattern), &[]).map_err(|error| {
-                    SettingError::new(format!("{key}[{index}]"), error.to_string())
-                })?;
-            }
-        }
-        RoutingRules::new(&self.read_patterns, &self.write_patterns)
-            .map_err(|error| SettingError::new("read_patterns", error.to_string()))
+        RoutingRules::new(&self.read_patterns, &self.write_patterns).map_err(|error| {
+            let lists =
+                [("read_patterns", &self.read_patterns), ("write_patterns", &self.write_patterns)];
+            let each = lists.into_iter().flat_map(|(key, patterns)| {
+                patterns.iter().enumerate().map(move |(index, one)| (key, index, one))
+            });
+            let guilty = { each }.find_map(|(key, index, pattern)| {
+                let error = RoutingRules::new(std::slice::from_ref(pattern), &[]).err()?;
+                Some(SettingError::new(format!("{key}[{index}]"), error.to_string()))
+            });
+            // Too large only all together.
+            guilty.unwrap_or_else(|| SettingError::new("read_patterns", error.to_string()))
+        })
     }
 
     /// What the servers' keeper has to know.
@@ -148,14 +150,10 @@ impl RoutingConfig {
             interval: self.failover.retry_interval.get(),
             max_lag: Some(self.max_lag.bytes()).filter(|most| *most > 0),
             max_lag_time: self.max_lag_time.limit(),
-        }
-    }
-
-    /// For how long a client that has written reads from the primary.
-    pub fn write_window(&self) -> Duration {
-        match self.read_your_writes {
-            ReadYourWrites::Off => Duration::ZERO,
-            ReadYourWrites::Primary => self.read_your_writes_window.get(),
+            write_window: match self.read_your_writes {
+                ReadYourWrites::Off => Duration::ZERO,
+                ReadYourWrites::Primary => self.read_your_writes_window.get(),
+            },
         }
     }
 }

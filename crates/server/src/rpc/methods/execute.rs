@@ -6,7 +6,7 @@ use goridge_framing::fields::Entries;
 use pool_manager::values::Args;
 use pool_manager::{CommandTag, Error, Statement};
 
-use super::place::{Place, Wish, doubt, place};
+use super::place::{Place, Wish, place};
 use super::query_log::log;
 use super::request::{self, SettingValue};
 use crate::rpc::reply::Reply;
@@ -83,7 +83,8 @@ async fn run(
     let style = request::style(request.result.as_deref(), request.types.as_deref(), reply.codec())?;
     let names = (request.tx_id.as_deref(), request.session_id.as_deref());
     let (database, route) = (request.database.as_deref(), request.route.as_deref());
-    let place = place(context, &Wish { database, names, route }, std::iter::once(query))?;
+    let wish = Wish { database, names, route };
+    let (place, _writing) = place(context, &wish, std::iter::once(query))?;
     let started = Instant::now();
     let mut rows = ResultWriter::new(&mut **reply, style);
     let result = match place {
@@ -94,9 +95,6 @@ async fn run(
     };
     let took = rows.took();
     log(context, &statement, started.elapsed(), took, result.as_ref().err());
-    if let Err(error) = &result {
-        doubt(context, database, error);
-    }
     let tag = result?;
     rows.finish().map(|_| tag).map_err(|error| too_large(&error))
 }

@@ -128,8 +128,8 @@ async fn run(
     let style = request::style(request.result.as_deref(), request.types.as_deref(), reply.codec())?;
     let names = (request.tx_id.as_deref(), request.session_id.as_deref());
     let (database, route) = (request.database.as_deref(), request.route.as_deref());
-    let place =
-        place(context, &Wish { database, names, route }, statements.iter().map(|(sql, _)| *sql))?;
+    let wish = Wish { database, names, route };
+    let (place, _writing) = place(context, &wish, statements.iter().map(|(sql, _)| *sql))?;
     let mut results = Results::new(context, reply, style, &batch);
     let end = match place {
         Place::Held(kind, name) => {

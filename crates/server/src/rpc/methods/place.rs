@@ -1,9 +1,9 @@
 //! Where statements run: on a server of a database, or in a transaction or session of the caller's.
 
-use pool_manager::{Backends, DatabasePool, Error, HeldKind, PRIMARY, Route, SqlState};
+use pool_manager::{DatabasePool, Error, HeldKind, PRIMARY, Route, SqlState};
 
 use super::request;
-use crate::rpc::service::Context;
+use crate::rpc::service::{Context, Writes};
 
 /// Where to run.
 pub(super) enum Place<'a> {
@@ -23,31 +23,50 @@ pub(super) struct Wish<'a> {
     pub(super) route: Option<&'a str>,
 }
 
+/// To be kept for as long as what may write is under way. The client's other reads must see it from
+/// its begin, since calls run side by side, and for a while after its end.
+#[must_use]
+pub(super) struct Writing<'a>(Option<&'a Writes>);
+
+impl<'a> Writing<'a> {
+    fn new(context: &Context<'a>, writes: bool) -> Self {
+        let noted = Some(context.writes).filter(|_| writes);
+        noted.inspect(|writes| writes.note());
+        Self(noted)
+    }
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        self.0.inspect(|writes| writes.note());
+    }
+}
+
 /// The place for these statements, which stay together.
 pub(super) fn place<'a, 'b>(
     context: &Context<'a>,
     wish: &Wish<'a>,
-    texts: impl Iterator<Item = &'b str> + Clone,
-) -> Result<Place<'a>, Error> {
+    texts: impl Iterator<Item = &'b str>,
+) -> Result<(Place<'a>, Writing<'a>), Error> {
     let database = request::database(wish.database);
     let service = context.service;
     let route = route(wish.route)?;
     let Some((kind, name)) = held(wish.names)? else {
         let backends = service.registry.database(database.unwrap_or(PRIMARY))?;
-        if !backends.has_replicas() {
-            return Ok(Place::Pool(backends.primary()));
-        }
-        let wrote = wrote(context, backends);
-        let pool = backends.for_statements(texts.clone(), route, wrote);
-        if texts.into_iter().any(|sql| backends.is_write(sql)) {
-            context.writes.note();
-        }
-        return Ok(Place::Pool(pool));
+        let wrote = if backends.follows_writes() { context.writes.last() } else { None };
+        let (pool, writes) = backends.for_statements(texts, route, wrote);
+        return Ok((Place::Pool(pool), Writing::new(context, writes)));
     };
     if let Some(database) = database {
         service.held.check_database(kind, name, database)?;
     }
-    Ok(Place::Held(kind, name))
+    Ok((Place::Held(kind, name), writing_in(context, kind, name)))
+}
+
+/// For what happens in, or ends, a transaction or session.
+pub(super) fn writing_in<'a>(context: &Context<'a>, kind: HeldKind, name: &str) -> Writing<'a> {
+    let service = context.service;
+    Writing::new(context, service.follows_writes && service.held.may_write(kind, name))
 }
 
 /// The server for a transaction or session.
@@ -56,38 +75,17 @@ pub(super) fn place_to_hold<'a>(
     database: Option<&str>,
     read_only: bool,
     asked: Option<&str>,
-) -> Result<&'a DatabasePool, Error> {
+) -> Result<(&'a DatabasePool, Writing<'a>), Error> {
     let name = request::database(database).unwrap_or(PRIMARY);
     let backends = context.service.registry.database(name)?;
-    let wrote = wrote(context, backends);
-    if !read_only && backends.has_replicas() {
-        context.writes.note();
-    }
-    Ok(backends.for_transaction(read_only, route(asked)?, wrote))
-}
-
-/// Has the servers looked at when an error says that one is not what it was taken for.
-pub(super) fn doubt(context: &Context<'_>, database: Option<&str>, error: &Error) {
-    let name = request::database(database).unwrap_or(PRIMARY);
-    if let Ok(backends) = context.service.registry.database(name) {
-        backends.doubt(error);
-    }
-}
-
-fn wrote(context: &Context<'_>, backends: &Backends) -> bool {
-    let window = context.service.options.write_windows.get(backends.name());
-    window.is_some_and(|window| context.writes.within(*window))
+    let wrote = if backends.follows_writes() { context.writes.last() } else { None };
+    let (pool, writes) = backends.for_transaction(read_only, route(asked)?, wrote);
+    Ok((pool, Writing::new(context, writes)))
 }
 
 fn route(text: Option<&str>) -> Result<Route, Error> {
-    let text = text.unwrap_or_default();
-    Route::parse(text).ok_or_else(|| {
-        let shown: String = text.chars().take(64).collect();
-        Error::refused(
-            SqlState::INVALID_PARAMETER_VALUE,
-            format!("route {shown:?} does not exist: use auto, primary or replica"),
-        )
-    })
+    let words = [("auto", Route::Auto), ("primary", Route::Primary), ("replica", Route::Replica)];
+    request::choice("route", text.map(str::trim), &words, Route::Auto)
 }
 
 /// An empty id is an error, not "none": a lost id must not run a statement outside its transaction.

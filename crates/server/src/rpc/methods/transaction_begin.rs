@@ -60,7 +60,7 @@ async fn begin(context: &Context<'_>, request: TransactionBeginRequest) -> Resul
     let limits =
         request::held_limits(service.options.held, request.idle_timeout, request.max_lifetime)?;
     let (database, route) = (request.database.as_deref(), request.route.as_deref());
-    let pool = place_to_hold(context, database, options.read_only, route)?;
+    let (pool, _writing) = place_to_hold(context, database, options.read_only, route)?;
     let name = request.tx_id.as_deref().filter(|name| !name.is_empty());
     service.held.begin_transaction(pool, context.owner, name, &options, limits).await
 }

@@ -1,7 +1,8 @@
 //! `pgpool.TransactionCommit` and `pgpool.TransactionRollback`.
 
-use pool_manager::Error;
+use pool_manager::{Error, HeldKind};
 
+use super::place::writing_in;
 use super::request;
 use crate::rpc::reply::Reply;
 use crate::rpc::service::Context;
@@ -22,7 +23,10 @@ pub(in crate::rpc) async fn transaction_commit(
     reply: Reply<'_>,
 ) {
     let result = match request::required("tx_id", request.tx_id.as_deref()) {
-        Ok(tx_id) => context.service.held.commit(tx_id).await,
+        Ok(tx_id) => {
+            let _writing = writing_in(context, HeldKind::Transaction, tx_id);
+            context.service.held.commit(tx_id).await
+        }
         Err(error) => Err(error),
     };
     report(&result, request.request_id.as_deref(), reply);
