@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use pool_manager::certificates::{
-    CertificateError, read_certificates, read_key, tls_server_end_point,
+    CertificateError, read_certificates, read_key, read_roots, tls_server_end_point,
 };
+use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
-use rustls::{RootCertStore, ServerConfig};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -82,10 +82,7 @@ impl TlsServer {
                 const WHAT: &str = "the clients' authorities (client_ca)";
                 let invalid =
                     |why: String| CertificateError::Invalid { what: WHAT, path: path.clone(), why };
-                let mut roots = RootCertStore::empty();
-                for certificate in read_certificates(WHAT, path)? {
-                    roots.add(certificate).map_err(|error| invalid(error.to_string()))?;
-                }
+                let (roots, _) = read_roots(WHAT, path)?;
                 let verifier =
                     WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
                 let verifier = if mode >= TlsMode::VerifyCa {

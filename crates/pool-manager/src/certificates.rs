@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use rustls::RootCertStore;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -27,6 +28,27 @@ pub fn read_certificates(
         return Err(invalid("it holds no certificate in PEM format".to_owned()));
     }
     Ok(certificates)
+}
+
+/// Reads the certificates of authorities in a file, of which there must be at least one: ready to verify
+/// with, and as they are.
+///
+/// # Errors
+/// The file cannot be read, or holds no certificate, or one that is no authority's.
+pub fn read_roots(
+    what: &'static str,
+    path: &Path,
+) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), CertificateError> {
+    let mut roots = RootCertStore::empty();
+    let certificates = read_certificates(what, path)?;
+    for certificate in &certificates {
+        roots.add(certificate.clone()).map_err(|error| CertificateError::Invalid {
+            what,
+            path: path.into(),
+            why: error.to_string(),
+        })?;
+    }
+    Ok((roots, certificates))
 }
 
 /// Reads a private key in PKCS#8, PKCS#1 or SEC1 form.

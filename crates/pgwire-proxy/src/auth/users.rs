@@ -121,18 +121,16 @@ impl Users {
         user: &str,
         binding: Option<Arc<[u8]>>,
     ) -> Result<Claim, Error> {
-        let (credential, rules, is_known) = match (self.known.get(user), &self.lookup) {
-            (Some(known), _) => (known.credential.clone(), Some(Arc::clone(&known.rules)), true),
-            (None, Some(lookup)) => {
-                let found = lookup.find(user, self.mode).await?;
-                let is_known = found.is_some();
-                (found, None, is_known)
-            }
-            (None, None) => (None, None, false),
+        let known = self.known.get(user);
+        let found = match &self.lookup {
+            Some(lookup) if known.is_none() => lookup.find(user, self.mode).await?,
+            _ => None,
         };
+        let credential = known.map_or(found.as_ref(), |known| known.credential.as_ref());
+        let is_known = known.is_some() || found.is_some();
         let exchange =
-            Exchange::new(self.mode, user, is_known, credential.as_ref(), &self.pretence, binding);
-        Ok(Claim { exchange, rules })
+            Exchange::new(self.mode, user, is_known, credential, &self.pretence, binding);
+        Ok(Claim { exchange, rules: known.map(|known| Arc::clone(&known.rules)) })
     }
 
     /// Forgets what was looked up of a user whose proof was wrong: the password may have changed.

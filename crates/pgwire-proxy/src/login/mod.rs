@@ -1,7 +1,8 @@
 //! From a new connection to a session: what the client asks for, who it is, and the welcome.
 //!
 //! ```text
-//! SSLRequest, GSSENCRequest ──► N ──► StartupMessage ──► proof ──► settings ──► ReadyForQuery
+//! SSLRequest ──► S, or TLS at once ──► TLS ──┐
+//! SSLRequest, GSSENCRequest ──► N ───────────┴► StartupMessage ─► proof ─► settings ─► ReadyForQuery
 //! CancelRequest ──► the session concerned
 //! ```
 

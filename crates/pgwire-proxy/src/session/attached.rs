@@ -1,40 +1,31 @@
 //! The server connection that a client has at the moment, and all that is true only for as long as
 //! it has it: messages under way, portals, the unnamed statement.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pool_manager::classify::{
-    Classification, SessionNeed, SettingsEffect, StatementKind, TransactionControl,
-    touched_settings,
-};
+use pool_manager::classify::Classification;
 use pool_manager::{Checkout, SettingsQuestion, TransactionStatus};
 
 use super::User;
 use super::cancel::Cancelling;
 use super::copy::CopyIn;
 use super::expect::{Expect, OwnQuery};
-use super::linger::may_use_sequences;
+use super::linger::{may_ask_for_sequences, may_use_sequences};
 use super::names::cut;
+use super::portals::Portals;
 use super::replay::Replay;
 use super::unit::Unit;
 use crate::message::frontend;
 use crate::statement::Statement;
 
-/// Messages of a usual batch.
-const USUAL_BATCH: usize = 8;
 /// Room for so many replies is kept with a connection.
 const USUAL_PIPELINE: usize = 64;
 /// Replies that may be owed before no more messages are taken.
 const MAX_OWED: usize = 1024;
 /// Statements closed in front of one batch, at most: a full cache is emptied over several.
 const MAX_CLOSES: usize = 64;
-/// Settings that are asked for by name in one question.
-const MAX_TOUCHED: usize = 128;
-/// Portals whose statements are remembered; what runs from others is taken for anything.
-const MAX_PORTALS: usize = 1000;
 /// Statements of one client alone that are kept, at least between two batches.
 const MAX_PRIVATE: usize = 100;
 
@@ -119,49 +110,18 @@ impl DerefMut for Leased {
     }
 }
 
-/// The statements that portals run.
-#[derive(Default)]
-pub(super) struct Portals {
-    unnamed: Option<Arc<Statement>>,
-    named: HashMap<Box<[u8]>, Option<Arc<Statement>>>,
-}
-
-impl Portals {
-    pub(super) fn bind(&mut self, name: &[u8], statement: Option<Arc<Statement>>) {
-        if name.is_empty() {
-            self.unnamed = statement;
-        } else if self.named.len() < MAX_PORTALS || self.named.contains_key(name) {
-            self.named.insert(name.into(), statement);
-        }
-    }
-
-    pub(super) fn get(&self, name: &[u8]) -> Option<&Arc<Statement>> {
-        if name.is_empty() { self.unnamed.as_ref() } else { self.named.get(name)?.as_ref() }
-    }
-
-    /// One is closed.
-    pub(super) fn close(&mut self, name: &[u8]) {
-        if name.is_empty() {
-            self.unnamed = None;
-        } else {
-            self.named.remove(name);
-        }
-    }
-
-    /// They end with their transaction.
-    pub(super) fn clear(&mut self) {
-        self.unnamed = None;
-        if !self.named.is_empty() {
-            self.named = HashMap::new();
-        }
-    }
-}
-
 impl Default for Attached {
     fn default() -> Self {
+        Self::empty(Instant::now())
+    }
+}
+
+impl Attached {
+    /// Nothing is known yet, and nothing is allocated.
+    fn empty(now: Instant) -> Self {
         Self {
             connection: Leased::default(),
-            owed: VecDeque::with_capacity(USUAL_BATCH),
+            owed: VecDeque::new(),
             batch: None,
             unnamed: None,
             portals: Portals::default(),
@@ -188,12 +148,10 @@ impl Default for Attached {
             wrote: false,
             lingering: None,
             transaction_since: None,
-            busy_since: Instant::now(),
+            busy_since: now,
         }
     }
-}
 
-impl Attached {
     /// For this connection, in the place that was left with it.
     pub(super) fn new(mut connection: Checkout) -> Box<Self> {
         let place = connection.workspace().take().and_then(|place| place.downcast().ok());
@@ -202,21 +160,19 @@ impl Attached {
         attached
     }
 
-    /// Gives the connection back, and with it the place for the next one.
+    /// Gives the connection back, and with it the place for the next one: its buffers, and nothing of
+    /// what was in them.
     pub(super) fn release(mut self: Box<Self>, now: Instant) {
         self.close_private();
         let Some(mut connection) = self.connection.0.take() else { return };
-        self.unnamed = None;
-        self.reads_otherwise = false;
-        self.wrote = false;
-        self.lingering = None;
-        self.transaction_since = None;
-        self.ended = (0, 0);
-        self.pinned_behind = 0;
-        self.replay.forget();
-        if self.owed.capacity() > USUAL_PIPELINE {
-            self.owed = VecDeque::with_capacity(USUAL_BATCH);
-        }
+        let mut owed = std::mem::take(&mut self.owed);
+        owed.clear();
+        owed.shrink_to(USUAL_PIPELINE);
+        let mut replay = std::mem::take(&mut self.replay);
+        replay.forget();
+        let mut parsing = std::mem::take(&mut self.parsing);
+        parsing.clear();
+        *self = Self { owed, replay, parsing, ..Self::empty(now) };
         *connection.workspace() = Some(self);
         connection.give_back(now);
     }
@@ -359,54 +315,6 @@ impl Attached {
         self.batch.get_or_insert(Unit::NOTHING)
     }
 
-    /// Notes that a statement of this client is about to run.
-    pub(super) fn will_run(&mut self, class: &Classification, sql: &[u8], client: u64) {
-        self.connection.will_run(class, client);
-        let sets = class.settings != SettingsEffect::None;
-        if sets || class.kind == StatementKind::Set || (class.statements > 1 && !class.clean) {
-            self.reads_otherwise = true;
-            if changes_reading(sql) {
-                // Nobody knows what later texts do.
-                self.connection.taint();
-            }
-        }
-        if sets {
-            let touched = touched_settings(&String::from_utf8_lossy(sql));
-            if touched.names.iter().any(|name| name == "seed") {
-                // random() would repeat itself for whoever comes next.
-                self.connection.taint();
-            }
-            let everything = class.settings == SettingsEffect::Any || touched.resets;
-            self.touch(touched.names, everything);
-        }
-    }
-
-    /// Notes that something is about to run that nobody has looked at.
-    pub(super) fn will_run_anything(&mut self, client: u64) {
-        self.connection.will_run_anything(client);
-        self.touch([], true);
-    }
-
-    /// Notes that settings made in the transaction may be taken back: only everything tells then.
-    pub(super) fn will_roll_back(&mut self) {
-        if self.touched.is_some() {
-            self.touch([], true);
-        }
-    }
-
-    /// Notes that these settings may have been changed, or put back together with any others.
-    pub(super) fn touch(&mut self, names: impl IntoIterator<Item = String>, everything: bool) {
-        let question = self.touched.get_or_insert_default();
-        question.everything |= everything;
-        for name in names {
-            if question.names.len() < MAX_TOUCHED && !question.names.contains(&name) {
-                question.names.push(name);
-            } else {
-                question.everything |= question.names.len() >= MAX_TOUCHED;
-            }
-        }
-    }
-
     /// Notes an answer of ours, to be given when its turn comes.
     pub(super) fn owe_synthetic(&mut self, expect: Expect) {
         self.synthetic += 1;
@@ -423,45 +331,4 @@ impl Attached {
             None => self.connection.statement(number),
         }
     }
-
-    /// Whether a text may mean something else here than to others: a temporary table may stand where
-    /// they have another one, or a setting be in force until the transaction's end.
-    pub(super) fn is_changed(&self) -> bool {
-        self.connection.is_dirty() || self.touched.is_some() || self.reads_otherwise
-    }
-
-    /// Whether what others have prepared means the same to this client: it has changed nothing in the
-    /// session, and is in no transaction when the server comes to it. A failed one has to say so,
-    /// and in another nothing can be sent again that finds an old plan.
-    pub(super) fn can_share(&self) -> bool {
-        !self.is_changed() && !self.may_be_in_transaction()
-    }
-}
-
-/// Whether a text, or a value in it, may change where strings end in the texts that follow.
-pub(super) fn changes_reading(text: &[u8]) -> bool {
-    const TELLING: [&str; 12] = [
-        "standard_conforming_strings",
-        "backslash_quote",
-        "gbk",
-        "gb18030",
-        "big5",
-        "sjis",
-        "shift",
-        "uhc",
-        "johab",
-        "mskanji",
-        "win9",
-        "windows9",
-    ];
-    let text = String::from_utf8_lossy(text).to_ascii_lowercase();
-    TELLING.iter().any(|word| text.contains(word))
-}
-
-/// Whether lastval() or currval() may be asked for in what this statement begins.
-fn may_ask_for_sequences(class: &Classification) -> bool {
-    class.transaction == TransactionControl::Begin
-        || !class.clean
-        || class.needs_session == Some(SessionNeed::SequenceValue)
-        || class.statements > 1
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use pool_manager::classify::{SettingsEffect, custom_setting};
 use pool_manager::{STATEMENT_PREFIX, ServerError, SqlState};
 
-use super::attached::changes_reading;
+use super::changed::changes_reading;
 use super::expect::{Ending, Expect, Parsing};
 use super::input::Taken;
 use super::names::Named;

@@ -7,11 +7,13 @@
 //!               (waits in the pool's queue,          (settings found out if they were touched)
 //!                settings put in force)
 //! ```
-//! A detached client holds no buffer. Everything that takes more than moving bytes (waiting for a
+//! In auto mode a client stays attached while it is pinned, and for a moment where it may ask for
+//! lastval(). A detached client holds no buffer. Everything that takes more than moving bytes (waiting for a
 //! connection, settings, rolling back) is a [`Step`], done by [`serve`] with the loop standing still.
 
 mod attached;
 mod cancel;
+mod changed;
 mod clock;
 mod copy;
 mod deallocate;
@@ -23,6 +25,7 @@ mod linger;
 mod lost;
 mod names;
 mod pin;
+mod portals;
 mod prepare;
 mod rate;
 mod refusal;

@@ -9,7 +9,7 @@
 //! ```
 
 use pool_manager::ServerError;
-use pool_manager::classify::{Classification, SessionNeed, SettingsEffect};
+use pool_manager::classify::{Classification, SettingsEffect};
 
 use super::Session;
 use super::refusal::lasting_setting;
@@ -66,15 +66,7 @@ fn reason(class: &Classification, sql: &[u8]) -> Option<Reason> {
     {
         return Some(Reason { what, label: "setting" });
     }
-    let (what, label) = match class.needs_session? {
-        SessionNeed::Listen => ("LISTEN", "listen"),
-        SessionNeed::TempObject => ("a temporary table, view or sequence", "temporary_object"),
-        SessionNeed::Prepare => ("PREPARE", "prepare"),
-        SessionNeed::AdvisoryLock => ("a session level advisory lock", "advisory_lock"),
-        SessionNeed::HoldCursor => ("DECLARE ... WITH HOLD", "hold_cursor"),
-        SessionNeed::Load => ("LOAD", "load"),
-        _ => return None,
-    };
+    let (what, label) = class.needs_session?.lasting()?;
     Some(Reason { what, label })
 }
 

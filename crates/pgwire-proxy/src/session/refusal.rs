@@ -6,6 +6,7 @@ use pool_manager::classify::{
 };
 use pool_manager::{ServerError, SqlState, TransactionStatus};
 
+use super::attached::Attached;
 use super::{Session, Step};
 use crate::database::Mode;
 
@@ -29,20 +30,16 @@ impl Session {
             return Some(cannot_follow(setting, mode));
         }
         let need = class.needs_session?;
-        let in_block = self.server.as_ref().is_some_and(|server| server.is_in_block());
-        let may_end = self.server.as_ref().is_some_and(|server| server.may_be_in_transaction());
-        let lasts = class.statements == 1 && !may_end;
-        let what = match need {
-            need if mode == Mode::Auto && need.lasts() => return None,
-            SessionNeed::Listen => "LISTEN",
-            SessionNeed::HoldCursor => "DECLARE ... WITH HOLD",
-            SessionNeed::Load if lasts => "LOAD",
-            SessionNeed::Prepare if lasts => "PREPARE",
-            SessionNeed::TempObject if lasts => "a temporary table, view or sequence",
-            SessionNeed::AdvisoryLock if lasts => "a session level advisory lock",
-            SessionNeed::SequenceValue if in_block => return self.refuse_sequence_value(),
-            _ => return None,
-        };
+        let server = self.server.as_deref();
+        if need == SessionNeed::SequenceValue && server.is_some_and(Attached::is_in_block) {
+            return self.refuse_sequence_value();
+        }
+        let (what, _) = need.lasting().filter(|_| mode != Mode::Auto)?;
+        // Of use at least until the transaction's end, but for two.
+        let of_use = class.statements > 1 || server.is_some_and(Attached::may_be_in_transaction);
+        if of_use && !matches!(need, SessionNeed::Listen | SessionNeed::HoldCursor) {
+            return None;
+        }
         let mut error = ServerError::new(
             SqlState::FEATURE_NOT_SUPPORTED,
             format!("{what} cannot work in {} mode: {}", mode.word(), why(mode)),

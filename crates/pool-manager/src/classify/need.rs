@@ -78,24 +78,24 @@ pub(super) fn weightier(
     first: Option<SessionNeed>,
     second: Option<SessionNeed>,
 ) -> Option<SessionNeed> {
-    let lasts = |need: Option<SessionNeed>| need.is_some_and(SessionNeed::lasts);
+    let lasts = |need: Option<SessionNeed>| need.and_then(SessionNeed::lasting).is_some();
     if lasts(second) && !lasts(first) { second } else { first.or(second) }
 }
 
 impl SessionNeed {
-    /// Whether it leaves something in the session that outlives the transaction and cannot be made
-    /// again on another connection.
+    /// What it leaves in the session that outlives the transaction and cannot be made again on another
+    /// connection: as users write it, and in a word for counters.
     #[must_use]
-    pub const fn lasts(self) -> bool {
-        matches!(
-            self,
-            Self::Listen
-                | Self::TempObject
-                | Self::Prepare
-                | Self::AdvisoryLock
-                | Self::HoldCursor
-                | Self::Load
-        )
+    pub const fn lasting(self) -> Option<(&'static str, &'static str)> {
+        Some(match self {
+            Self::Listen => ("LISTEN", "listen"),
+            Self::TempObject => ("a temporary table, view or sequence", "temporary_object"),
+            Self::Prepare => ("PREPARE", "prepare"),
+            Self::AdvisoryLock => ("a session level advisory lock", "advisory_lock"),
+            Self::HoldCursor => ("DECLARE ... WITH HOLD", "hold_cursor"),
+            Self::Load => ("LOAD", "load"),
+            _ => return None,
+        })
     }
 
     /// What cannot be done, such as `LISTEN needs a session`.

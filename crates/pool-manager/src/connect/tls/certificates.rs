@@ -9,7 +9,7 @@ use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::verify::{Roots, Trust};
-use crate::certificates::{read_certificates, read_key};
+use crate::certificates::{read_certificates, read_key, read_roots};
 use crate::dsn::{ConnectParams, RootCert, SslMode};
 
 /// Where libpq looks for trusted roots when `sslrootcert` is not given, under the home directory.
@@ -111,12 +111,7 @@ pub(super) fn trust_for(
 
 fn file_roots(path: &Path) -> Result<Roots, CertificateError> {
     const WHAT: &str = "the root certificate file (sslrootcert)";
-    let invalid = |why: String| CertificateError::Invalid { what: WHAT, path: path.into(), why };
-    let certificates = read_certificates(WHAT, path)?;
-    let mut store = RootCertStore::empty();
-    for certificate in &certificates {
-        store.add(certificate.clone()).map_err(|error| invalid(error.to_string()))?;
-    }
+    let (store, certificates) = read_roots(WHAT, path)?;
     Ok(Roots { store: Arc::new(store), certificates })
 }
 
