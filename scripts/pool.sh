@@ -2,22 +2,36 @@
 # of the PostgreSQL door, start it, wait until it serves, try again, stop it.
 # shellcheck shell=sh
 
-# pool_databases PG-PORT: prints entries of pgpool.databases, one for each mode of the door. So few
-# connections that clients really share them; in session mode one for each client of a test.
-pool_databases() {
-    pool_database transaction 3 "$1"
-    pool_database auto 3 "$1"
-    pool_database session 8 "$1"
+# pool_binary: sets binary to RR_PGPOOL_BINARY, else to what it builds.
+pool_binary() {
+    binary=${RR_PGPOOL_BINARY:-}
+    if [ -z "$binary" ]; then
+        cargo build --quiet --package rr-pgpool
+        binary=${CARGO_TARGET_DIR:-target}/debug/rr-pgpool
+    fi
 }
 
-# pool_database MODE CONNECTIONS PG-PORT: prints the entry by_MODE.
+# pool_databases PG-PORT [MODE...]: prints entries of pgpool.databases, one for each of these modes of
+# the door, or for all that share connections or keep them.
+pool_databases() {
+    _port=$1
+    shift
+    [ "$#" -gt 0 ] || set -- transaction auto session
+    for _mode in "$@"; do pool_database "$_mode" "$_port"; done
+}
+
+# pool_connections MODE: prints how many they have: so few that clients really share them; in session
+# mode one for each client of a test.
+pool_connections() { case "$1" in session) echo 8 ;; *) echo 3 ;; esac; }
+
+# pool_database MODE PG-PORT: prints the entry by_MODE.
 pool_database() {
     cat <<YAML
     by_$1:
       primary:
-        dsn: postgres://app:secret@127.0.0.1:$3/app
+        dsn: postgres://app:secret@127.0.0.1:$2/app
         pool:
-          max_connections: $2
+          max_connections: $(pool_connections "$1")
           min_connections: 0
           max_held: 100%
           acquire_timeout: 10s
@@ -45,15 +59,45 @@ pool_wait() {
     kill -0 "$3" 2>/dev/null
 }
 
-# pool_try FUNCTION LOG: calls it until it succeeds, up to five times: it starts a server on a port of
-# which nobody knows whether it is free, and sets pool_pid. Prints LOG when that comes to nothing.
+# pool_door BINARY DIR PG-PORT [MODE...]: starts it for clients of the PostgreSQL door, on a port of which
+# nobody knows whether it is free; sets PGPORT and pool_pid. POOL_TLS is the value of proxy.tls, if set.
+pool_door() {
+    _binary=$1 _dir=$2 _pg_port=$3
+    shift 3
+    PGPORT=$(pg_random_port)
+    cat >"$_dir/pool.yaml" <<YAML
+version: '3'
+pgpool:
+  rpc:
+    listen: unix://$_dir/pgpool.sock
+  proxy:
+    address: tcp://127.0.0.1:$PGPORT
+${POOL_TLS:+    tls: $POOL_TLS}
+  shutdown:
+    grace: 100ms
+  backends:
+    primary:
+      dsn: postgres://app:secret@127.0.0.1:$_pg_port/app
+      pool:
+        min_connections: 0
+  databases:
+$(pool_databases "$_pg_port" "$@")
+YAML
+    pool_start "$_binary" "$_dir" pool
+    pool_wait "$_binary" "unix://$_dir/pgpool.sock" "$pool_pid"
+}
+
+# pool_try LOG COMMAND...: runs what starts a server on some port and sets pool_pid until it succeeds, up
+# to five times. Prints LOG when that comes to nothing.
 pool_try() {
+    _log=$1
+    shift
     for _attempt in 1 2 3 4 5; do
-        if "$1"; then return 0; fi
+        if "$@"; then return 0; fi
         kill -KILL "$pool_pid" 2>/dev/null || true
     done
     echo "the server did not start:" >&2
-    cat "$2" >&2
+    cat "$_log" >&2
     return 1
 }
 

@@ -12,11 +12,7 @@ cd "$(dirname "$0")/.."
 # shellcheck source=scripts/python.sh
 . scripts/python.sh
 
-binary=${RR_PGPOOL_BINARY:-}
-if [ -z "$binary" ]; then
-    cargo build --quiet --package rr-pgpool
-    binary=${CARGO_TARGET_DIR:-target}/debug/rr-pgpool
-fi
+pool_binary
 python=$(python_with_psycopg) || { echo "no Python with psycopg 3 was found" >&2; exit 1; }
 # psql, pgbench and pg_dump of the server's own version.
 PATH=$(pg_find_bin):$PATH
@@ -37,31 +33,7 @@ trap 'exit 143' TERM HUP
 pg_init "$dir"
 pg_start "$dir" -c fsync=off -c synchronous_commit=off -c autovacuum=off -c timezone=UTC
 
-# start_server: starts it on a port of which nobody knows whether it is free; sets PGPORT, pool_pid.
-start_server() {
-    PGPORT=$(pg_random_port)
-    cat >"$dir/pool.yaml" <<YAML
-version: '3'
-pgpool:
-  rpc:
-    listen: unix://$dir/pgpool.sock
-  proxy:
-    address: tcp://127.0.0.1:$PGPORT
-  shutdown:
-    grace: 100ms
-  backends:
-    primary:
-      dsn: postgres://app:secret@127.0.0.1:$pg_port/app
-      pool:
-        min_connections: 0
-  databases:
-$(pool_databases "$pg_port")
-YAML
-    pool_start "$binary" "$dir" pool
-    pool_wait "$binary" "unix://$dir/pgpool.sock" "$pool_pid"
-}
-
-pool_try start_server "$dir/pool.log"
+pool_try "$dir/pool.log" pool_door "$binary" "$dir" "$pg_port"
 
 # What libpq reads, for the door; and how to get past it.
 export PGHOST=127.0.0.1 PGPORT PGUSER=app PGPASSWORD=secret PGCONNECT_TIMEOUT=20

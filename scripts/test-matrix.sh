@@ -44,11 +44,7 @@ for driver in $drivers; do
     ready="$ready $language"
     usable="$usable $driver"
 done
-binary=${RR_PGPOOL_BINARY:-}
-if [ -z "${DIRECT:-}" ] && [ -z "$binary" ]; then
-    cargo build --quiet --package rr-pgpool
-    binary=${CARGO_TARGET_DIR:-target}/debug/rr-pgpool
-fi
+[ -n "${DIRECT:-}" ] || pool_binary
 
 dir=$(pg_scratch_dir)
 pool_pid=""
@@ -76,52 +72,25 @@ make_certificates() {
     ) >"$1/openssl.log" 2>&1 || { cat "$1/openssl.log" >&2; return 1; }
 }
 
-tls=""
+POOL_TLS=""
 if [ "${TLS:-1}" != 0 ] && command -v openssl >/dev/null 2>&1; then
     make_certificates "$dir"
-    tls=yes
+    POOL_TLS="{cert: $dir/server.crt, key: $dir/server.key}"
     export PGPOOL_TLS_CA="$dir/ca.crt"
 fi
 pg_init "$dir"
 pg_options="-c fsync=off -c synchronous_commit=off -c timezone=UTC"
-if [ -n "${DIRECT:-}" ] && [ -n "$tls" ]; then
+if [ -n "${DIRECT:-}" ] && [ -n "$POOL_TLS" ]; then
     pg_options="$pg_options -c ssl=on -c ssl_cert_file=$dir/server.crt -c ssl_key_file=$dir/server.key"
 fi
 # shellcheck disable=SC2086
 pg_start "$dir" $pg_options
 
-# connections MODE: so few that clients really share them; in session mode a client has its own.
-connections() { case "$1" in session) echo 8 ;; *) echo 3 ;; esac; }
-
-# start_server: starts it on a port of which nobody knows whether it is free; sets PGPORT, pool_pid.
-start_server() {
-    PGPORT=$(pg_random_port)
-    cat >"$dir/pool.yaml" <<YAML
-version: '3'
-pgpool:
-  rpc:
-    listen: unix://$dir/pgpool.sock
-  proxy:
-    address: tcp://127.0.0.1:$PGPORT
-${tls:+    tls: {cert: $dir/server.crt, key: $dir/server.key\}}
-  shutdown:
-    grace: 100ms
-  backends:
-    primary:
-      dsn: postgres://app:secret@127.0.0.1:$pg_port/app
-      pool:
-        min_connections: 0
-  databases:
-$(for mode in $MODES; do pool_database "$mode" "$(connections "$mode")" "$pg_port"; done)
-YAML
-    pool_start "$binary" "$dir" pool
-    pool_wait "$binary" "unix://$dir/pgpool.sock" "$pool_pid"
-}
-
 if [ -n "${DIRECT:-}" ]; then
     PGPORT=$pg_port
 else
-    pool_try start_server "$dir/pool.log"
+    # shellcheck disable=SC2086
+    pool_try "$dir/pool.log" pool_door "$binary" "$dir" "$pg_port" $MODES
 fi
 export PGHOST=127.0.0.1 PGPORT PGUSER=app PGPASSWORD=secret PGCONNECT_TIMEOUT=20
 
@@ -160,7 +129,7 @@ for mode in $MODES; do
     if [ -n "${DIRECT:-}" ]; then
         MODE=session PGDATABASE=app CONNECTIONS=8
     else
-        MODE=$mode PGDATABASE=by_$mode CONNECTIONS=$(connections "$mode")
+        MODE=$mode PGDATABASE=by_$mode CONNECTIONS=$(pool_connections "$mode")
     fi
     export MODE PGDATABASE CONNECTIONS
     for driver in $usable; do

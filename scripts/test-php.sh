@@ -7,7 +7,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 [ -n "${RR_PGPOOL_BINARY:-}" ] || cargo build --quiet --package rr-pgpool
-find examples scripts tests/php tests/roadrunner php-client -name '*.php' -exec sh -ec '
+find examples scripts tests/php tests/drivers/php tests/roadrunner php-client -name '*.php' -exec sh -ec '
     for file in "$@"; do
         php -l "$file" >/dev/null || { php -l "$file"; exit 1; }
     done' lint {} +

@@ -95,7 +95,7 @@ start_on_tcp() {
     start tcp "$tcp_address" "tcp://127.0.0.1:$proxy_port"
     pool_wait "$binary" "$tcp_address" "$pool_pid"
 }
-pool_try start_on_tcp "$dir/tcp.log"
+pool_try "$dir/tcp.log" start_on_tcp
 pools="$pools $pool_pid"
 echo "ready $tcp_address $unix_address 127.0.0.1 $proxy_port $dir 5432"
 while read -r _; do :; done

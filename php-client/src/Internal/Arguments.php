@@ -33,7 +33,7 @@ final class Arguments
     /** Deeper than any sensible document; an array that contains itself ends here. */
     private const MAX_DEPTH = 500;
     /** The key by which a request marks binary data: a map that has this one alone. */
-    private const BINARY = '$bytea';
+    public const BINARY = '$bytea';
     private const DOCUMENT = JSON_THROW_ON_ERROR | JSON_PRESERVE_ZERO_FRACTION | JSON_UNESCAPED_SLASHES
         | JSON_UNESCAPED_UNICODE;
 

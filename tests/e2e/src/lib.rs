@@ -9,6 +9,6 @@ mod reply;
 mod server;
 mod setup;
 
-pub use reply::{eventually, failed, ok};
+pub use reply::{eventually, failed, in_time, ok};
 pub use server::{TestServer, config};
 pub use setup::{Linked, Setup};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use test_support::RpcFault;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 /// How long something that must happen may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -34,6 +34,15 @@ pub fn failed(reply: Result<Value, RpcFault>, sqlstate: &str) -> String {
     let text = reply["error"].as_str().unwrap_or_else(|| panic!("no error in {reply}"));
     assert!(!text.is_empty(), "{reply}");
     text.to_owned()
+}
+
+/// What `wait` comes to, which must not take for ever.
+///
+/// # Panics
+/// When it does; `what` says what was waited for.
+pub async fn in_time<T>(what: &str, wait: impl Future<Output = T>) -> T {
+    let result = timeout(PATIENCE, wait).await;
+    result.unwrap_or_else(|_| panic!("not after {PATIENCE:?}: {what}"))
 }
 
 /// Looks again and again until `holds` does.

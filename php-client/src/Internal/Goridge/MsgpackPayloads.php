@@ -42,9 +42,7 @@ final class MsgpackPayloads implements Payloads
     {
         return match ($oid) {
             RowReader::BYTEA, RowReader::BYTEA_ARRAY => self::hex(...),
-            // json, jsonb and their arrays
-            114, 3802, 199, 3807 => self::arrays(...),
-            default => null,
+            default => NativeText::isDocument($oid) ? self::arrays(...) : null,
         };
     }
 

@@ -26,6 +26,12 @@ final class NativeText
     /** A pseudo-type, which stays text in every codec. */
     private const RECORD_ARRAY = 2287;
 
+    /** Whether it is json, jsonb or an array of them. */
+    public static function isDocument(int $oid): bool
+    {
+        return isset(self::DOCUMENTS[$oid]) || isset(self::DOCUMENT_ARRAYS[$oid]);
+    }
+
     /** @return (Closure(mixed): mixed)|null null for a type that stays as it is */
     public static function reader(int $oid, string $type): ?Closure
     {

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace RrPgpool\Internal\Goridge;
 
+use RrPgpool\Internal\Arguments;
 use RrPgpool\Protobuf\V1\BatchStatement;
 use RrPgpool\Protobuf\V1\Document;
 use RrPgpool\Protobuf\V1\PBList;
@@ -74,8 +75,8 @@ final class ProtobufValues
                 new PBList(['items' => array_map(self::message(...), $value)]),
             ),
             // What Bytea is in a request, see Arguments.
-            array_keys($value) === ['$bytea'] && is_string($value['$bytea']) =>
-                $message->setBinary((string) base64_decode($value['$bytea'])),
+            array_keys($value) === [Arguments::BINARY] && is_string($value[Arguments::BINARY]) =>
+                $message->setBinary((string) base64_decode($value[Arguments::BINARY])),
             default => $message->setDocument(self::document($value)),
         };
     }

@@ -5,16 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use e2e::{eventually, ok};
+use e2e::{eventually, in_time, ok};
 use serde_json::json;
 use test_support::postgres::StopMode;
 use test_support::wire::{errors, rows};
 use test_support::{RpcClient, WireClient, WireFault};
 
 use crate::replicas::Replicated;
-
-/// Longest wait for writes to follow.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn writes_follow_a_promotion() {
@@ -53,13 +50,15 @@ async fn writes_follow_a_promotion() {
     assert!(!done, "there is nobody who takes it");
     replica.promote().await;
     let promoted = tokio::time::Instant::now();
-    loop {
-        let (n, done) = write(&mut client).await;
-        if done {
-            acknowledged.push(n);
-            break;
+    let follows = async {
+        loop {
+            let (n, done) = write(&mut client).await;
+            if done {
+                return n;
+            }
         }
-    }
+    };
+    acknowledged.push(in_time("writes follow", follows).await);
     assert!(promoted.elapsed() < Duration::from_secs(2), "{:?}", promoted.elapsed());
     for _ in 0..20 {
         let (n, done) = write(&mut client).await;
@@ -91,12 +90,10 @@ async fn clients_of_the_postgresql_door_follow_a_promotion_too() {
     );
     all.replicas[0].promote().await;
     let promoted = tokio::time::Instant::now();
-    loop {
-        let replies = client.query("INSERT INTO t VALUES (2)").await.unwrap();
-        if replies.iter().all(|reply| reply.error().is_none()) {
-            break;
-        }
-    }
+    let follows = async {
+        while !errors(&client.query("INSERT INTO t VALUES (2)").await.unwrap()).is_empty() {}
+    };
+    in_time("writes follow", follows).await;
     assert!(promoted.elapsed() < Duration::from_secs(2), "{:?}", promoted.elapsed());
     assert_eq!(client.rows("SELECT a FROM t").await, ["2"]);
 }
@@ -127,7 +124,7 @@ async fn a_failure_at_any_door_has_the_servers_looked_at() {
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, follows).await.expect("writes follow");
+        in_time("writes follow", follows).await;
     }
 }
 
@@ -153,7 +150,7 @@ async fn a_write_that_is_refused_as_read_only_has_the_servers_looked_at() {
             }
         }
     };
-    tokio::time::timeout(PATIENCE, follows).await.expect("writes follow");
+    in_time("writes follow", follows).await;
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use e2e::{Setup, failed, ok};
+use e2e::{Setup, failed, in_time, ok};
 use serde_json::{Value, json};
 use test_support::RpcClient;
 
@@ -53,9 +53,12 @@ async fn above_the_limit_nothing_is_executed_and_the_client_stays() {
     // It fills up again, and others have their own.
     ok(setup.client().await.execute("SELECT 1", json!([])).await);
     let mut replies = Vec::new();
-    while replies.last().is_none_or(|reply: &Value| reply.get("error").is_some()) {
-        replies.push(client.execute("SELECT 1", json!([])).await.unwrap());
-    }
+    let asked = async {
+        while replies.last().is_none_or(|reply: &Value| reply.get("error").is_some()) {
+            replies.push(client.execute("SELECT 1", json!([])).await.unwrap());
+        }
+    };
+    in_time("it is let in", asked).await;
     for reply in replies.iter().filter(|reply| reply.get("error").is_some()) {
         assert_eq!(reply["sqlstate"], "53400");
     }
@@ -95,10 +98,14 @@ async fn a_transaction_and_a_cursor_survive_a_refusal() {
     let (inserted, _) = exhaust(&mut client, "Execute", insert).await;
     let fetch = json!({"cursor_id": cursor, "count": 10});
     let mut fetched = client.call("CursorFetch", fetch.clone()).await;
-    while fetched.as_ref().unwrap().get("error").is_some() {
-        failed(fetched, "53400");
-        fetched = client.call("CursorFetch", fetch.clone()).await;
-    }
+    let asked = async {
+        while fetched.as_ref().unwrap().get("error").is_some() {
+            failed(fetched, "53400");
+            fetched = client.call("CursorFetch", fetch.clone()).await;
+        }
+        fetched
+    };
+    let fetched = in_time("it is let in", asked).await;
     assert_eq!(ok(fetched)["rows"].as_array().unwrap().len(), 3, "none was lost");
     for _ in 0..3 {
         // Ending is never refused.

@@ -1,6 +1,6 @@
 //! `features.circuit_breaker` at the PostgreSQL door: a client gets its error at once and stays.
 
-use e2e::{Linked, TestServer, eventually};
+use e2e::{Linked, TestServer, eventually, in_time};
 use serde_json::{Value, json};
 use test_support::wire::message::{bind, execute, parse, query, sync};
 use test_support::wire::summary;
@@ -17,13 +17,16 @@ fn breaker(timeout: &str, mode: &str) -> Value {
 
 /// Asks until the breaker answers.
 async fn opened(client: &mut WireClient) {
-    loop {
-        let replies = client.query("SELECT 1").await.unwrap();
-        let fault = test_support::wire::errors(&replies).pop();
-        if fault.is_some_and(|fault| fault.message().contains("circuit breaker")) {
-            return;
+    let asked = async {
+        loop {
+            let replies = client.query("SELECT 1").await.unwrap();
+            let fault = test_support::wire::errors(&replies).pop();
+            if fault.is_some_and(|fault| fault.message().contains("circuit breaker")) {
+                return;
+            }
         }
-    }
+    };
+    in_time("the breaker is open", asked).await;
 }
 
 #[tokio::test]
@@ -64,12 +67,15 @@ async fn the_same_client_goes_on_when_the_server_is_back() {
         cluster.stop(StopMode::Fast).await;
         opened(&mut client).await;
         cluster.start_again().await;
-        let mut answer = String::new();
-        while answer != "T D(1) C(SELECT 1) Z(I)" {
-            answer = ask(&mut client, "SELECT 1").await;
-            let known = answer.starts_with("E(08001)") || answer.starts_with("T ");
-            assert!(known, "{mode}: {answer}");
-        }
+        let answered = async {
+            let mut answer = String::new();
+            while answer != "T D(1) C(SELECT 1) Z(I)" {
+                answer = ask(&mut client, "SELECT 1").await;
+                let known = answer.starts_with("E(08001)") || answer.starts_with("T ");
+                assert!(known, "{mode}: {answer}");
+            }
+        };
+        in_time("it serves again", answered).await;
         eventually("closed", || async {
             let stats = server.client().await.call("PoolStats", json!({})).await.unwrap();
             stats["stats"]["primary"]["breaker"] == "closed"

@@ -8,13 +8,10 @@ use test_support::postgres::{PASSWORD, ROLE};
 use test_support::wire::message::{bind, execute, parse, query, sync};
 use test_support::wire::{cancel, summary};
 
+use crate::talk::runs;
+
 async fn over(connections: u32) -> Setup {
     Setup::with(&json!({"backends": {"primary": {"pool": {"max_connections": connections}}}})).await
-}
-
-async fn runs(setup: &Setup, sql: &str) {
-    let filter = format!("state = 'active' AND query LIKE '%{sql}%' AND pid <> pg_backend_pid()");
-    eventually("it runs", || async { setup.count(&filter).await > 0 }).await;
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use test_support::wire::message::{bind, copy_data, execute, flush, parse, query,
 use test_support::wire::{errors, summary};
 use test_support::{StopMode, TestCluster, WireError};
 
-use crate::talk::{ask, refused};
+use crate::talk::{ask, refused, runs};
 
 /// Says that it was not executed, in the words of PostgreSQL or libpq.
 const NOT_EXECUTED: [&str; 2] = ["57P01", "08006"];
@@ -20,12 +20,6 @@ async fn over_a_link(mode: &str) -> Linked {
     .await;
     linked.setup.db.batch("CREATE TABLE t (a int)").await;
     linked
-}
-
-/// Waits until a statement runs.
-async fn runs(setup: &Setup, sql: &str) {
-    let filter = format!("state = 'active' AND query LIKE '%{sql}%' AND pid <> pg_backend_pid()");
-    eventually("it runs", || async { setup.count(&filter).await > 0 }).await;
 }
 
 #[tokio::test]

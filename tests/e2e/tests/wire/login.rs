@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use e2e::{Setup, TestServer, eventually};
+use e2e::{Setup, eventually};
 use serde_json::{Value, json};
 use test_support::postgres::{PASSWORD, ROLE};
 use test_support::wire::message;
 use test_support::{WireClient, WireError, WireFault};
 use tokio::time::Instant;
 
-use crate::talk::ask;
+use crate::talk::{ask, fatal, login};
 
 /// The verifier of `secret`, made by PostgreSQL itself.
 async fn verifier(setup: &Setup) -> String {
@@ -20,22 +20,6 @@ async fn verifier(setup: &Setup) -> String {
 
 async fn with_proxy(proxy: Value) -> Setup {
     Setup::with(&json!({"proxy": proxy})).await
-}
-
-async fn login(server: &TestServer, user: &str, password: &str) -> Result<WireClient, WireError> {
-    let who = [("user", user), ("database", "primary")];
-    WireClient::login(server.proxy_address(), password, &who).await
-}
-
-fn fatal(result: Result<WireClient, WireError>) -> WireFault {
-    match result {
-        Err(WireError::Fatal(fault)) => {
-            assert_eq!(fault.severity(), "FATAL");
-            fault
-        }
-        Err(error) => panic!("{error}"),
-        Ok(_) => panic!("let in"),
-    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use e2e::Setup;
+use e2e::{Setup, in_time};
 use serde_json::json;
 use test_support::WireClient;
 use test_support::wire::message::{
@@ -44,12 +44,15 @@ async fn exhaust(client: &mut WireClient, messages: &[Vec<u8>], burst: u64) -> u
 
 /// Says it until it is let in.
 async fn let_in(client: &mut WireClient, sql: &str) -> String {
-    loop {
-        let answer = ask(client, sql).await;
-        if answer != REFUSED {
-            return answer;
+    let asked = async {
+        loop {
+            let answer = ask(client, sql).await;
+            if answer != REFUSED {
+                return answer;
+            }
         }
-    }
+    };
+    in_time("it is let in", asked).await
 }
 
 async fn count(setup: &Setup) -> u64 {

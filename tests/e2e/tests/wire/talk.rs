@@ -1,7 +1,37 @@
 //! Short ways to say something and look at what comes.
 
+use e2e::{Setup, TestServer, eventually};
 use test_support::wire::{errors, summary};
-use test_support::{WireClient, WireFault};
+use test_support::{WireClient, WireError, WireFault};
+
+/// Logs in to the pool `primary`.
+pub(crate) async fn login(
+    server: &TestServer,
+    user: &str,
+    password: &str,
+) -> Result<WireClient, WireError> {
+    let who = [("user", user), ("database", "primary")];
+    WireClient::login(server.proxy_address(), password, &who).await
+}
+
+/// Why a login was refused.
+#[track_caller]
+pub(crate) fn fatal(result: Result<WireClient, WireError>) -> WireFault {
+    match result {
+        Err(WireError::Fatal(fault)) => {
+            assert_eq!(fault.severity(), "FATAL");
+            fault
+        }
+        Err(error) => panic!("{error}"),
+        Ok(_) => panic!("let in"),
+    }
+}
+
+/// Waits until a statement runs.
+pub(crate) async fn runs(setup: &Setup, sql: &str) {
+    let filter = format!("state = 'active' AND query LIKE '%{sql}%' AND pid <> pg_backend_pid()");
+    eventually("it runs", || async { setup.count(&filter).await > 0 }).await;
+}
 
 /// The replies to these messages, up to the first ReadyForQuery, as [`summary`] writes them.
 pub(crate) async fn say(client: &mut WireClient, messages: &[Vec<u8>]) -> String {

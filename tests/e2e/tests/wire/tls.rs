@@ -6,7 +6,9 @@ use e2e::Setup;
 use serde_json::{Value, json};
 use test_support::postgres::{PASSWORD, ROLE};
 use test_support::wire::{Binding, WireTls, message};
-use test_support::{TestCa, WireClient, WireError, WireFault};
+use test_support::{TestCa, WireClient, WireError};
+
+use crate::talk::fatal;
 
 const WHO: [(&str, &str); 2] = [("user", ROLE), ("database", "primary")];
 
@@ -42,15 +44,6 @@ impl Secured {
 
     async fn login_plain(&self) -> Result<WireClient, WireError> {
         WireClient::login(self.address(), PASSWORD, &WHO).await
-    }
-}
-
-#[track_caller]
-fn fatal(result: Result<WireClient, WireError>) -> WireFault {
-    match result {
-        Err(WireError::Fatal(fault)) => fault,
-        Err(error) => panic!("{error}"),
-        Ok(_) => panic!("let in"),
     }
 }
 

@@ -3,24 +3,10 @@
 
 use e2e::{Setup, eventually};
 use serde_json::{Value, json};
+use test_support::WireClient;
 use test_support::wire::message;
-use test_support::{WireClient, WireError, WireFault};
 
-use crate::talk::{ask, backend, refused};
-
-async fn login(setup: &Setup, user: &str, password: &str) -> Result<WireClient, WireError> {
-    let who = [("user", user), ("database", "primary")];
-    WireClient::login(setup.server.proxy_address(), password, &who).await
-}
-
-#[track_caller]
-fn fatal(result: Result<WireClient, WireError>) -> WireFault {
-    match result {
-        Err(WireError::Fatal(fault)) => fault,
-        Err(error) => panic!("{error}"),
-        Ok(_) => panic!("let in"),
-    }
-}
+use crate::talk::{ask, backend, fatal, login, refused};
 
 /// With roles of this database's own in the cluster that all tests share: reader may be taken on by
 /// app, and owner logs in with a password.
@@ -62,8 +48,8 @@ async fn a_user_may_take_on_a_role() {
     }}, "backends": {"primary": {"pool": {"max_connections": 1}}}})
     };
     let (setup, name) = with_roles(users).await;
-    let mut plain = login(&setup, "plain", "secret").await.unwrap();
-    let mut reports = login(&setup, "reports", "hidden").await.unwrap();
+    let mut plain = login(&setup.server, "plain", "secret").await.unwrap();
+    let mut reports = login(&setup.server, "reports", "hidden").await.unwrap();
     let who = "SELECT current_user, session_user";
     for _ in 0..3 {
         assert_eq!(plain.rows(who).await, ["app,app"]);
@@ -76,7 +62,7 @@ async fn a_user_may_take_on_a_role() {
     ask(&mut reports, "RESET ALL").await;
     ask(&mut reports, "DISCARD ALL").await;
     assert_eq!(reports.rows(who).await, [format!("{name}_reader,app")]);
-    let mut again = login(&setup, "reports", "hidden").await.unwrap();
+    let mut again = login(&setup.server, "reports", "hidden").await.unwrap();
     assert_eq!(again.rows(who).await, [format!("{name}_reader,app")]);
     drop((plain, reports, again));
     drop_roles(setup, &name).await;
@@ -92,9 +78,9 @@ async fn a_user_may_have_a_pool_of_its_own() {
         }}})
     };
     let (setup, name) = with_roles(users).await;
-    let mut owner = login(&setup, "owner", "hidden").await.unwrap();
-    let mut second = login(&setup, "owner", "hidden").await.unwrap();
-    let mut plain = login(&setup, "plain", "secret").await.unwrap();
+    let mut owner = login(&setup.server, "owner", "hidden").await.unwrap();
+    let mut second = login(&setup.server, "owner", "hidden").await.unwrap();
+    let mut plain = login(&setup.server, "plain", "secret").await.unwrap();
     let who = "SELECT session_user";
     assert_eq!(owner.rows(who).await, [format!("{name}_owner")]);
     assert_eq!(backend(&mut owner).await, backend(&mut second).await);
@@ -125,22 +111,24 @@ async fn users_and_databases_have_limits_of_their_own() {
         "backends": {"primary": {"behavior": {"max_clients": 3}}},
     }))
     .await;
-    let first = login(&setup, "few", "secret").await.unwrap();
-    let fault = fatal(login(&setup, "few", "secret").await);
+    let first = login(&setup.server, "few", "secret").await.unwrap();
+    let fault = fatal(login(&setup.server, "few", "secret").await);
     assert_eq!((fault.code(), fault.severity()), ("53300", "FATAL"));
     assert!(fault.message().contains("role \"few\""), "{fault}");
     // Who cannot prove it learns nothing of that.
-    assert_eq!(fatal(login(&setup, "few", "wrong").await).code(), "28P01");
+    assert_eq!(fatal(login(&setup.server, "few", "wrong").await).code(), "28P01");
     let (_second, _third) = (
-        login(&setup, "many", "secret").await.unwrap(),
-        login(&setup, "many", "secret").await.unwrap(),
+        login(&setup.server, "many", "secret").await.unwrap(),
+        login(&setup.server, "many", "secret").await.unwrap(),
     );
-    let fault = fatal(login(&setup, "many", "secret").await);
+    let fault = fatal(login(&setup.server, "many", "secret").await);
     assert_eq!(fault.code(), "53300");
     assert!(fault.message().contains("database \"primary\""), "{fault}");
     drop(first);
-    eventually("there is room again", || async { login(&setup, "few", "secret").await.is_ok() })
-        .await;
+    eventually("there is room again", || async {
+        login(&setup.server, "few", "secret").await.is_ok()
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -151,11 +139,11 @@ async fn a_user_may_be_bound_to_networks() {
     }}}))
     .await;
     for _ in 0..2 {
-        login(&setup, "near", "secret").await.unwrap();
-        let fault = fatal(login(&setup, "far", "secret").await);
+        login(&setup.server, "near", "secret").await.unwrap();
+        let fault = fatal(login(&setup.server, "far", "secret").await);
         assert_eq!(fault.code(), "28000");
         assert!(fault.message().contains("may not connect from this address"), "{fault}");
-        assert_eq!(fatal(login(&setup, "far", "wrong").await).code(), "28P01");
+        assert_eq!(fatal(login(&setup.server, "far", "wrong").await).code(), "28P01");
     }
 }
 
@@ -184,12 +172,12 @@ async fn users_are_found_in_the_database() {
     let Setup { server: old, db } = base;
     drop(old);
     let setup = Setup { server, db };
-    login(&setup, "named", "secret").await.unwrap();
+    login(&setup.server, "named", "secret").await.unwrap();
     let user = |suffix: &str| format!("{name}_{suffix}");
     for _ in 0..2 {
-        let mut client = login(&setup, &user("scram"), "first").await.unwrap();
+        let mut client = login(&setup.server, &user("scram"), "first").await.unwrap();
         assert_eq!(client.rows("SELECT session_user").await, ["app"]);
-        login(&setup, &user("ever"), "first").await.unwrap();
+        login(&setup.server, &user("ever"), "first").await.unwrap();
         for (suffix, password) in [
             ("scram", "wrong"),
             ("old", "first"),
@@ -198,19 +186,19 @@ async fn users_are_found_in_the_database() {
             ("group", ""),
             ("nobody", ""),
         ] {
-            let fault = fatal(login(&setup, &user(suffix), password).await);
+            let fault = fatal(login(&setup.server, &user(suffix), password).await);
             assert_eq!(fault.code(), "28P01", "{suffix}: {fault}");
         }
     }
-    login(&setup, &user("scram"), "first").await.unwrap();
+    login(&setup.server, &user("scram"), "first").await.unwrap();
     // A new password: what is remembered is dropped when it is found to be wrong.
     admin.batch_execute(&format!("ALTER ROLE {name}_scram PASSWORD 'second'")).await.unwrap();
-    assert_eq!(fatal(login(&setup, &user("scram"), "second").await).code(), "28P01");
-    login(&setup, &user("scram"), "second").await.unwrap();
-    assert_eq!(fatal(login(&setup, &user("scram"), "first").await).code(), "28P01");
+    assert_eq!(fatal(login(&setup.server, &user("scram"), "second").await).code(), "28P01");
+    login(&setup.server, &user("scram"), "second").await.unwrap();
+    assert_eq!(fatal(login(&setup.server, &user("scram"), "first").await).code(), "28P01");
     // What is wrong with the query is told to the log only.
     admin.batch_execute("DROP FUNCTION public.stored(text)").await.unwrap();
-    let fault = fatal(login(&setup, &user("other"), "x").await);
+    let fault = fatal(login(&setup.server, &user("other"), "x").await);
     assert_eq!(fault.code(), "57P03", "{fault}");
     assert!(!fault.message().contains("stored"), "{fault}");
     for suffix in ["scram", "old", "ever", "none", "group"] {
@@ -300,7 +288,7 @@ async fn very_long_names_and_passwords_are_refused_and_cost_nothing() {
         assert!(["28P01", "3D000"].contains(&fault.code()), "{fault}");
         assert!(fault.message().len() < 200, "{fault}");
     }
-    login(&setup, "named", "secret").await.unwrap();
+    login(&setup.server, "named", "secret").await.unwrap();
 }
 
 #[tokio::test]
@@ -314,7 +302,7 @@ async fn a_client_can_leave_the_role_that_it_came_with() {
             }}})
         };
         let (setup, name) = with_roles(users).await;
-        let mut client = login(&setup, "reports", "hidden").await.unwrap();
+        let mut client = login(&setup.server, "reports", "hidden").await.unwrap();
         let who = "SELECT current_user";
         for none in ["SET ROLE NONE", "SET ROLE 'none'"] {
             assert_eq!(client.rows(who).await, [format!("{name}_reader")], "{mode}");
