@@ -1,13 +1,14 @@
 //! Listening for clients of either door: TCP or a Unix-domain socket, a bounded number of
 //! connections. What a client says is its door's business.
 
+use std::fs::{File, TryLockError};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
@@ -24,6 +25,10 @@ const BACKLOG: u32 = 1024;
 /// rolled back.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// How long a Unix-domain socket's directory may be locked by others that bind there, and how often
+/// that is tried.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
+const LOCK_PAUSE: Duration = Duration::from_millis(1);
 
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -200,8 +205,10 @@ fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Binds a Unix-domain socket; a file left behind by a process that is gone is replaced.
+/// Binds a Unix-domain socket; a file left behind by a process that is gone is replaced. Of two
+/// processes that do so at once, one must not remove the other's file: hence the lock.
 async fn bind_unix(path: &Path, file_mode: u32) -> io::Result<UnixListener> {
+    let _only_one = lock_directory(path).await?;
     let listener = match UnixListener::bind(path) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
             if tokio::net::UnixStream::connect(path).await.is_ok() {
@@ -218,4 +225,59 @@ async fn bind_unix(path: &Path, file_mode: u32) -> io::Result<UnixListener> {
     };
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(file_mode))?;
     Ok(listener)
+}
+
+/// Locks the directory of `path` until what is returned is dropped: no file is left behind by it.
+async fn lock_directory(path: &Path) -> io::Result<File> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let directory = File::open(parent.unwrap_or(Path::new(".")))?;
+    let until = Instant::now() + LOCK_TIMEOUT;
+    loop {
+        match directory.try_lock() {
+            Ok(()) => return Ok(directory),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if Instant::now() >= until => {
+                let why = "another process keeps its directory locked";
+                return Err(io::Error::new(io::ErrorKind::TimedOut, why));
+            }
+            Err(TryLockError::WouldBlock) => tokio::time::sleep(LOCK_PAUSE).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each in a thread of its own, and all at once.
+    fn bind_at_once(path: &Path) -> Vec<Result<BoundListener, ListenError>> {
+        let start = std::sync::Barrier::new(4);
+        let bind = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let address = ListenAddress::Unix(path.to_owned());
+            let runtime = runtime.expect("a runtime");
+            start.wait();
+            runtime.block_on(BoundListener::bind("rpc.listen", &address, 0o600))
+        };
+        std::thread::scope(|threads| {
+            let all: Vec<_> = (0..4).map(|_| threads.spawn(bind)).collect();
+            all.into_iter().map(|one| one.join().expect("no panic")).collect()
+        })
+    }
+
+    #[test]
+    fn of_many_that_bind_one_socket_at_once_one_listens() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("pool.sock");
+        for round in 0..300 {
+            if round % 2 == 0 {
+                drop(std::os::unix::net::UnixListener::bind(&path).expect("a file left behind"));
+            }
+            let bound = bind_at_once(&path);
+            let listening = bound.iter().filter(|one| one.is_ok()).count();
+            assert_eq!(listening, 1, "in round {round}");
+            let reached = std::os::unix::net::UnixStream::connect(&path);
+            assert!(reached.is_ok(), "whoever listens can be reached, in round {round}");
+        }
+    }
 }
