@@ -175,6 +175,14 @@ final class Client implements ClientInterface
         return $client;
     }
 
+    public function withCache(?int $milliseconds = null): static
+    {
+        $client = clone $this;
+        $client->options = ($this->options ?? new ExecuteOptions())->withCacheTtlMs($milliseconds ?? -1);
+
+        return $client;
+    }
+
     public function reset(): void
     {
         foreach ($this->executors->all() as $database => $executor) {

@@ -135,6 +135,14 @@ interface ClientInterface
     public function withRoute(Route $route): static;
 
     /**
+     * A client whose reads may be answered from the server's memory, where it has a cache: no answer is
+     * older than this, and no write ends it before. Inside a transaction everything is executed.
+     *
+     * @param int|null $milliseconds null: the server's features.cache.ttl, 0: nothing comes from there
+     */
+    public function withCache(?int $milliseconds = null): static;
+
+    /**
      * For the end of a request: rolls back transactions, ends sessions and closes streams that were left
      * open, in all databases of this client's family, and logs a warning about each. Never throws.
      */

@@ -23,6 +23,8 @@ final class ExecuteOptions
      * @param string $types self::NATIVE or self::TEXT
      * @param bool $simple several statements in one string, without arguments; the last one's result
      * @param Route $route which server executes it, outside transactions and sessions
+     * @param int|null $cacheTtlMs milliseconds; how old an answer from the server's memory may be; null: none from
+     *     there unless the statement begins with a comment pgpool:cache, 0: none at all, -1: features.cache.ttl
      */
     public function __construct(
         public readonly ?int $timeoutMs = null,
@@ -30,13 +32,14 @@ final class ExecuteOptions
         public readonly string $types = self::NATIVE,
         public readonly bool $simple = false,
         public readonly Route $route = Route::Auto,
+        public readonly ?int $cacheTtlMs = null,
     ) {
     }
 
     /** A copy with another timeout. */
     public function withTimeoutMs(?int $timeoutMs): self
     {
-        return new self($timeoutMs, $this->settings, $this->types, $this->simple, $this->route);
+        return $this->with(['timeoutMs' => $timeoutMs]);
     }
 
     /**
@@ -46,15 +49,25 @@ final class ExecuteOptions
      */
     public function withSettings(array $settings): self
     {
-        $settings += $this->settings;
-
-        return new self($this->timeoutMs, $settings, $this->types, $this->simple, $this->route);
+        return $this->with(['settings' => $settings + $this->settings]);
     }
 
     /** A copy for another server. */
     public function withRoute(Route $route): self
     {
-        return new self($this->timeoutMs, $this->settings, $this->types, $this->simple, $route);
+        return $this->with(['route' => $route]);
+    }
+
+    /** A copy whose answers may be this old. */
+    public function withCacheTtlMs(?int $cacheTtlMs): self
+    {
+        return $this->with(['cacheTtlMs' => $cacheTtlMs]);
+    }
+
+    /** @param array<string, mixed> $changes */
+    private function with(array $changes): self
+    {
+        return new self(...array_replace(get_object_vars($this), $changes));
     }
 
     /**
@@ -83,6 +96,17 @@ final class ExecuteOptions
         }
 
         return $request;
+    }
+
+    /**
+     * The field of Execute alone.
+     *
+     * @internal
+     * @return array<string, int>
+     */
+    public function toCacheRequest(): array
+    {
+        return $this->cacheTtlMs === null ? [] : ['cache_ttl' => $this->cacheTtlMs];
     }
 
     /**

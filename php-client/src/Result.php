@@ -43,6 +43,12 @@ final class Result implements IteratorAggregate, Countable
         }
     }
 
+    /** Whether the server has answered from its memory. */
+    public function isFromCache(): bool
+    {
+        return ($this->reply['cache'] ?? null) === 'hit';
+    }
+
     /** Number of rows returned; see rowsAffected() for the others. */
     public function count(): int
     {

@@ -37,6 +37,10 @@ pgpool:
     address: $3
   transactions:
     idle_timeout: 30s
+  features:
+    cache:
+      enabled: true
+      ttl: 1h
   shutdown:
     grace: 100ms
   backends:

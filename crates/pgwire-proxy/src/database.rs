@@ -6,13 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use bytes::BytesMut;
 use lru::LruCache;
 use pool_manager::classify::Classification;
-use pool_manager::{Backends, DatabasePool, Error, Parameters, Settings};
+use pool_manager::{Backends, Checkout, DatabasePool, Error, Parameters, Route, Settings};
 
 use crate::auth::Users;
 use crate::interner::Interner;
 use crate::limit::{ClientLimit, Seat};
+use crate::message::backend;
 use crate::statement::{Statement, Statements};
 
 /// Combinations of startup settings whose reported parameters are remembered.
@@ -118,6 +120,11 @@ impl Database {
         self.own.insert(user, Arc::new(Self::new(Backends::single(pool), options)));
     }
 
+    /// Its servers.
+    pub(crate) fn backends(&self) -> &Backends {
+        &self.backends
+    }
+
     /// The connections of the server that takes writes now.
     pub(crate) fn pool(&self) -> &DatabasePool {
         self.backends.primary()
@@ -152,7 +159,10 @@ impl Database {
         }
         let mut connection = match self.pool().try_checkout(Instant::now()) {
             Some(connection) => connection,
-            None => self.pool().checkout(false).await?,
+            None => match self.backends.primary_at_work().await.checkout(false).await {
+                Err(error) if error.is_of_server() => self.greeted_by_replica(error).await?,
+                other => other?,
+            },
         };
         connection.settle_settings(settings).await?;
         let parameters = self.share_parameters(connection.parameters());
@@ -161,6 +171,12 @@ impl Database {
             greetings.put(Arc::clone(settings), Arc::clone(&parameters));
         });
         Ok(parameters)
+    }
+
+    /// While the primary is away a replica knows the parameters as well.
+    async fn greeted_by_replica(&self, error: Error) -> Result<Checkout, Error> {
+        let replica = self.backends.server(Route::Replica, None, true);
+        if std::ptr::eq(replica, self.pool()) { Err(error) } else { replica.checkout(false).await }
     }
 
     /// What a client with these startup settings was told when it came, if it is remembered.
@@ -176,6 +192,13 @@ impl Database {
     /// The parameters equal to these that all clients share.
     pub(crate) fn share_parameters(&self, parameters: &Arc<Parameters>) -> Arc<Parameters> {
         self.shared.parameters.share(parameters)
+    }
+
+    /// Tells a client of parameters that have changed. One of several servers need not know on which
+    /// of them it is.
+    pub(crate) fn tell_changes(&self, out: &mut BytesMut, told: &Parameters, now: &Parameters) {
+        let hidden = self.backends.has_replicas().then_some("in_hot_standby");
+        backend::changed_parameters(out, told, now, hidden);
     }
 
     /// The statement with this text that all clients share.

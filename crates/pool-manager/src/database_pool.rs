@@ -1,9 +1,10 @@
 //! The public face of a pool: the Go plugin's DatabasePool.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::batch::{Batch, BatchEnd, BatchResults};
-use crate::classify::Classification;
+use crate::classify::{Classification, SafeFunctions};
 use crate::config::BackendConfig;
 use crate::connect::Connector;
 use crate::connection::{CommandTag, Discard, ResultSink, Settings};
@@ -170,6 +171,11 @@ impl DatabasePool {
         self.pool.judge(sql)
     }
 
+    /// Counts an answer from memory, or one that was not there.
+    pub fn count_cached(&self, hit: bool) {
+        self.pool.counters().cached(hit);
+    }
+
     /// Whether somebody waits for a connection.
     pub fn has_waiters(&self) -> bool {
         self.pool.has_waiters()
@@ -199,19 +205,48 @@ impl DatabasePool {
         self.pool.stored_password(query, user).await
     }
 
-    /// Whether a statement only reads, remembered by text.
-    pub(crate) fn is_read_only(&self, sql: &str) -> bool {
-        self.pool.classify(sql).read_only
+    /// The same, remembered by text.
+    pub(crate) fn classify(&self, sql: &str) -> Arc<Classification> {
+        self.pool.classify(sql)
     }
 
-    /// Connections that callers have at this moment.
+    /// Functions that the user has listed as harmless to a session.
+    pub(crate) fn safe_functions(&self) -> &SafeFunctions {
+        self.pool.safe_functions()
+    }
+
     /// Resolves when its server may not be what it was taken for.
     pub(crate) async fn doubted(&self) {
         self.pool.doubted().await;
     }
 
+    /// How often that was so.
+    pub(crate) fn doubts(&self) -> u64 {
+        self.pool.doubts()
+    }
+
+    /// Its server was looked at after so many of these times, and works.
+    pub(crate) fn settle_doubts(&self, doubts: u64) {
+        self.pool.settle_doubts(doubts);
+    }
+
+    /// Whether nobody has looked since the last one.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.pool.is_in_doubt()
+    }
+
+    /// Connections that callers have at this moment.
     pub(crate) fn in_use(&self) -> usize {
         self.pool.in_use()
+    }
+
+    /// Rows about some names from the housekeeping connection.
+    pub(crate) async fn ask_about(
+        &self,
+        query: &str,
+        names: &[&str],
+    ) -> Result<Vec<tokio_postgres::Row>, Error> {
+        self.pool.ask_about(query, names).await
     }
 
     /// One row from the housekeeping connection.

@@ -122,6 +122,9 @@ pub enum Error {
         /// What there is.
         known: String,
     },
+    /// What somebody else has got who asked for the same at the same time.
+    #[error(transparent)]
+    Shared(Arc<Error>),
     /// The pool is being closed.
     #[error("pool \"{0}\" is shutting down")]
     Closed(Arc<str>),
@@ -131,6 +134,15 @@ impl Error {
     /// A refusal of our own.
     pub fn refused(code: SqlState, message: impl Into<String>) -> Self {
         Self::Refused { code, message: message.into() }
+    }
+
+    /// Whether it is for its server that no connection could be opened, so that another server may do
+    /// what this one was to do. Nothing was executed.
+    pub fn is_of_server(&self) -> bool {
+        matches!(
+            self,
+            Self::Connect(_) | Self::CannotConnectInTime { .. } | Self::CircuitOpen { .. }
+        )
     }
 
     /// SQLSTATE of this error.
@@ -152,6 +164,7 @@ impl Error {
             Self::NeedsSession(_) => SqlState::FEATURE_NOT_SUPPORTED,
             Self::Refused { code, .. } => *code,
             Self::UnknownDatabase { .. } => SqlState::UNKNOWN_DATABASE,
+            Self::Shared(error) => error.sqlstate(),
             Self::Closed(_) => SqlState::CANNOT_CONNECT_NOW,
         }
     }
@@ -165,6 +178,7 @@ impl Error {
     pub fn to_server_error(&self) -> ServerError {
         match self {
             Self::Server(error) => (**error).clone(),
+            Self::Shared(error) => error.to_server_error(),
             _ => ServerError::new(self.sqlstate(), self.to_string()),
         }
     }
@@ -196,6 +210,18 @@ impl From<SettingError> for Error {
             _ => SqlState::INVALID_PARAMETER_VALUE,
         };
         Self::refused(code, error.to_string())
+    }
+}
+
+impl From<SinkError> for Error {
+    fn from(error: SinkError) -> Self {
+        let nothing_ran = Exposure {
+            in_transaction: false,
+            read_only: true,
+            atomic: true,
+            what: "the statement",
+        };
+        nothing_ran.explain(error.into())
     }
 }
 

@@ -7,6 +7,7 @@
 mod backends;
 mod batch;
 mod breaker;
+mod cache;
 pub mod certificates;
 pub mod classify;
 pub mod config;
@@ -32,10 +33,12 @@ mod transaction;
 pub mod values;
 
 pub use backends::{
-    Backend, Backends, BackendsOptions, BadPattern, LoadBalance, Route, RoutingRules,
+    Backend, Backends, BackendsOptions, BadPattern, LoadBalance, OwnWrites, Route, RoutingRules,
+    wants_cache,
 };
 pub use batch::{Batch, BatchEnd, BatchResults};
 pub use breaker::{Attempt, CircuitBreaker, CircuitBreakerState, Refusal};
+pub use cache::{CacheUse, ResultCache};
 pub use connection::{
     CommandTag, Discard, ResultSink, STATEMENT_PREFIX, ServerConnection, SettingError, Settings,
     SettingsQuestion, SinkError,

@@ -17,7 +17,7 @@ use crate::server_error::SqlState;
 use crate::values::Arg;
 
 /// How long a statement may run, counted from its first byte sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum TimeLimit {
     /// `behavior.query_timeout`.
     #[default]
@@ -187,7 +187,7 @@ pub(crate) fn refuse_outside_session(
             None => return Ok(()),
             Some(need) => return Err(Error::NeedsSession(need)),
         },
-        TransactionControl::Begin => "BEGIN",
+        TransactionControl::Begin { .. } => "BEGIN",
         TransactionControl::Commit { .. } => "COMMIT",
         TransactionControl::Rollback { .. } => "ROLLBACK",
         TransactionControl::PrepareTransaction => "PREPARE TRANSACTION",

@@ -149,6 +149,7 @@ pub(crate) fn service_options(config: &Config) -> ServiceOptions {
         slow_query: slow.enabled.then(|| slow.threshold.get()),
         log_queries: config.logging.log_queries,
         log_params: config.logging.log_params,
+        cache: config.features.cache.options(),
         rate_limit: config.features.rate_limit.limit(),
         expose_stats: config.monitoring.expose_rpc,
         forward: config.rpc.forward.get().cloned(),

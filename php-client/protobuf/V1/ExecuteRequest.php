@@ -55,6 +55,12 @@ class ExecuteRequest extends \Google\Protobuf\Internal\Message
      * Generated from protobuf field <code>string route = 10;</code>
      */
     protected $route = '';
+    /**
+     * Milliseconds; 0 = nothing from memory, -1 = as configured.
+     *
+     * Generated from protobuf field <code>optional int64 cache_ttl = 11;</code>
+     */
+    protected $cache_ttl = null;
 
     /**
      * Constructor.
@@ -73,6 +79,8 @@ class ExecuteRequest extends \Google\Protobuf\Internal\Message
      *     @type string $request_id
      *     @type string $route
      *           "auto", "primary" or "replica"; empty is "auto".
+     *     @type int|string $cache_ttl
+     *           Milliseconds; 0 = nothing from memory, -1 = as configured.
      * }
      */
     public function __construct($data = NULL) {
@@ -320,6 +328,42 @@ class ExecuteRequest extends \Google\Protobuf\Internal\Message
     {
         GPBUtil::checkString($var, True);
         $this->route = $var;
+
+        return $this;
+    }
+
+    /**
+     * Milliseconds; 0 = nothing from memory, -1 = as configured.
+     *
+     * Generated from protobuf field <code>optional int64 cache_ttl = 11;</code>
+     * @return int|string
+     */
+    public function getCacheTtl()
+    {
+        return isset($this->cache_ttl) ? $this->cache_ttl : 0;
+    }
+
+    public function hasCacheTtl()
+    {
+        return isset($this->cache_ttl);
+    }
+
+    public function clearCacheTtl()
+    {
+        unset($this->cache_ttl);
+    }
+
+    /**
+     * Milliseconds; 0 = nothing from memory, -1 = as configured.
+     *
+     * Generated from protobuf field <code>optional int64 cache_ttl = 11;</code>
+     * @param int|string $var
+     * @return $this
+     */
+    public function setCacheTtl($var)
+    {
+        GPBUtil::checkInt64($var);
+        $this->cache_ttl = $var;
 
         return $this;
     }

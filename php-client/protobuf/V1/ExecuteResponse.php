@@ -49,6 +49,12 @@ class ExecuteResponse extends \Google\Protobuf\Internal\Message
      * Generated from protobuf field <code>string request_id = 9;</code>
      */
     protected $request_id = '';
+    /**
+     * "hit", "miss" or "bypass"; empty for those who asked for nothing from memory.
+     *
+     * Generated from protobuf field <code>string cache = 10;</code>
+     */
+    protected $cache = '';
 
     /**
      * Constructor.
@@ -65,6 +71,8 @@ class ExecuteResponse extends \Google\Protobuf\Internal\Message
      *     @type string $sqlstate
      *     @type \RrPgpool\Protobuf\V1\ErrorDetail $error_detail
      *     @type string $request_id
+     *     @type string $cache
+     *           "hit", "miss" or "bypass"; empty for those who asked for nothing from memory.
      * }
      */
     public function __construct($data = NULL) {
@@ -276,6 +284,32 @@ class ExecuteResponse extends \Google\Protobuf\Internal\Message
     {
         GPBUtil::checkString($var, True);
         $this->request_id = $var;
+
+        return $this;
+    }
+
+    /**
+     * "hit", "miss" or "bypass"; empty for those who asked for nothing from memory.
+     *
+     * Generated from protobuf field <code>string cache = 10;</code>
+     * @return string
+     */
+    public function getCache()
+    {
+        return $this->cache;
+    }
+
+    /**
+     * "hit", "miss" or "bypass"; empty for those who asked for nothing from memory.
+     *
+     * Generated from protobuf field <code>string cache = 10;</code>
+     * @param string $var
+     * @return $this
+     */
+    public function setCache($var)
+    {
+        GPBUtil::checkString($var, True);
+        $this->cache = $var;
 
         return $this;
     }

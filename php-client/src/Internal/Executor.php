@@ -62,7 +62,7 @@ final class Executor
      */
     public function execute(string $sql, array $args = [], ?ExecuteOptions $options = null): array
     {
-        $request = $this->statement($sql, $args, $options);
+        $request = $this->statement($sql, $args, $options) + ($options?->toCacheRequest() ?? []);
 
         return $this->channel->statement('Execute', $request, $options, $sql, $args);
     }

@@ -53,6 +53,12 @@ abstract class ClientTestCase extends TestCase
         return new GoridgeTransport(static fn () => new SocketRpc(Servers::address(), $codec), $codec);
     }
 
+    /** A client over the transport of the test, or over goridge's with this codec. */
+    protected function over(?GoridgeCodec $codec, string $database = 'primary'): Client
+    {
+        return new Client($codec === null ? $this->transport : self::goridgeTransport($codec), $database);
+    }
+
     /** Makes a table that no other test uses; it goes with the throw-away server. */
     protected function table(string $columns = 'id int PRIMARY KEY, name text'): string
     {

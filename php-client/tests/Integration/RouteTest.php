@@ -115,8 +115,6 @@ final class RouteTest extends ClientTestCase
     /** @param GoridgeCodec|null $codec null: without goridge */
     private function replicated(?GoridgeCodec $codec): Client
     {
-        $transport = $codec === null ? $this->transport : self::goridgeTransport($codec);
-
-        return new Client($transport, 'replicated');
+        return $this->over($codec, 'replicated');
     }
 }

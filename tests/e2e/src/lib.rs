@@ -5,10 +5,12 @@
 //! Everything here panics when it cannot do its work: the test has failed then.
 #![allow(clippy::panic, reason = "test support: a test without its support has failed")]
 
+mod replicated;
 mod reply;
 mod server;
 mod setup;
 
+pub use replicated::{Replicated, WHERE};
 pub use reply::{eventually, failed, in_time, ok};
 pub use server::{TestServer, config};
 pub use setup::{Linked, Setup};

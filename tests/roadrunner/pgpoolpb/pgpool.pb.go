@@ -518,7 +518,9 @@ type ExecuteRequest struct {
 	Simple    bool                   `protobuf:"varint,8,opt,name=simple,proto3" json:"simple,omitempty"`
 	RequestId string                 `protobuf:"bytes,9,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// "auto", "primary" or "replica"; empty is "auto".
-	Route         string `protobuf:"bytes,10,opt,name=route,proto3" json:"route,omitempty"`
+	Route string `protobuf:"bytes,10,opt,name=route,proto3" json:"route,omitempty"`
+	// Milliseconds; 0 = nothing from memory, -1 = as configured.
+	CacheTtl      *int64 `protobuf:"varint,11,opt,name=cache_ttl,json=cacheTtl,proto3,oneof" json:"cache_ttl,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -623,6 +625,13 @@ func (x *ExecuteRequest) GetRoute() string {
 	return ""
 }
 
+func (x *ExecuteRequest) GetCacheTtl() int64 {
+	if x != nil && x.CacheTtl != nil {
+		return *x.CacheTtl
+	}
+	return 0
+}
+
 type ExecuteResponse struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	Rows            []*Row                 `protobuf:"bytes,1,rep,name=rows,proto3" json:"rows,omitempty"`
@@ -634,8 +643,10 @@ type ExecuteResponse struct {
 	Sqlstate        string                 `protobuf:"bytes,7,opt,name=sqlstate,proto3" json:"sqlstate,omitempty"`
 	ErrorDetail     *ErrorDetail           `protobuf:"bytes,8,opt,name=error_detail,json=errorDetail,proto3" json:"error_detail,omitempty"`
 	RequestId       string                 `protobuf:"bytes,9,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// "hit", "miss" or "bypass"; empty for those who asked for nothing from memory.
+	Cache         string `protobuf:"bytes,10,opt,name=cache,proto3" json:"cache,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ExecuteResponse) Reset() {
@@ -727,6 +738,13 @@ func (x *ExecuteResponse) GetErrorDetail() *ErrorDetail {
 func (x *ExecuteResponse) GetRequestId() string {
 	if x != nil {
 		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ExecuteResponse) GetCache() string {
+	if x != nil {
+		return x.Cache
 	}
 	return ""
 }
@@ -2367,7 +2385,7 @@ const file_pgpool_proto_rawDesc = "" +
 	"\x06column\x18\b \x01(\tR\x06column\x12\x1e\n" +
 	"\n" +
 	"constraint\x18\t \x01(\tR\n" +
-	"constraint\"\xa8\x03\n" +
+	"constraint\"\xd8\x03\n" +
 	"\x0eExecuteRequest\x12\x1a\n" +
 	"\bdatabase\x18\x01 \x01(\tR\bdatabase\x12\x14\n" +
 	"\x05query\x18\x02 \x01(\tR\x05query\x12$\n" +
@@ -2381,12 +2399,15 @@ const file_pgpool_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\t \x01(\tR\trequestId\x12\x14\n" +
 	"\x05route\x18\n" +
-	" \x01(\tR\x05route\x1a;\n" +
+	" \x01(\tR\x05route\x12 \n" +
+	"\tcache_ttl\x18\v \x01(\x03H\x02R\bcacheTtl\x88\x01\x01\x1a;\n" +
 	"\rSettingsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\b\n" +
 	"\x06_tx_idB\r\n" +
-	"\v_session_id\"\xe6\x02\n" +
+	"\v_session_idB\f\n" +
+	"\n" +
+	"_cache_ttl\"\xfc\x02\n" +
 	"\x0fExecuteResponse\x12\"\n" +
 	"\x04rows\x18\x01 \x03(\v2\x0e.pgpool.v1.RowR\x04rows\x12+\n" +
 	"\acolumns\x18\x02 \x03(\v2\x11.pgpool.v1.ColumnR\acolumns\x12#\n" +
@@ -2397,7 +2418,9 @@ const file_pgpool_proto_rawDesc = "" +
 	"\bsqlstate\x18\a \x01(\tR\bsqlstate\x129\n" +
 	"\ferror_detail\x18\b \x01(\v2\x16.pgpool.v1.ErrorDetailR\verrorDetail\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\t \x01(\tR\trequestId\"L\n" +
+	"request_id\x18\t \x01(\tR\trequestId\x12\x14\n" +
+	"\x05cache\x18\n" +
+	" \x01(\tR\x05cache\"L\n" +
 	"\x0eBatchStatement\x12\x14\n" +
 	"\x05query\x18\x01 \x01(\tR\x05query\x12$\n" +
 	"\x04args\x18\x02 \x03(\v2\x10.pgpool.v1.ValueR\x04args\"\xb1\x03\n" +

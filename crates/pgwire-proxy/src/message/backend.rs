@@ -33,10 +33,16 @@ pub(crate) fn parameter_status(out: &mut BytesMut, name: &str, value: &str) {
     });
 }
 
-/// A ParameterStatus for each parameter whose value differs from what the client has been told.
-pub(crate) fn changed_parameters(out: &mut BytesMut, told: &Parameters, now: &Parameters) {
+/// A ParameterStatus for each parameter whose value differs from what the client has been told, but
+/// for the `hidden` one.
+pub(crate) fn changed_parameters(
+    out: &mut BytesMut,
+    told: &Parameters,
+    now: &Parameters,
+    hidden: Option<&str>,
+) {
     for (name, value) in now {
-        if told.get(name) != Some(value) {
+        if told.get(name) != Some(value) && hidden != Some(name) {
             parameter_status(out, name, value);
         }
     }
@@ -154,7 +160,7 @@ mod tests {
         let told = Parameters::from([("a".to_owned(), "1".to_owned())]);
         let mut now = told.clone();
         now.insert("b".to_owned(), "2".to_owned());
-        let bytes = written(|out| changed_parameters(out, &told, &now));
+        let bytes = written(|out| changed_parameters(out, &told, &now, None));
         assert_eq!(bytes, b"S\0\0\0\x08b\x002\0");
     }
 }

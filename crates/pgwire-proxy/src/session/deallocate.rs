@@ -105,9 +105,10 @@ impl Session {
         let told = client.database.known_greeting(&client.startup);
         let told = told.unwrap_or_else(|| Arc::clone(&client.told));
         let before = std::mem::replace(&mut client.told, Arc::clone(&told));
+        let database = Arc::clone(&client.database);
         Some(self.answer_query(|out| {
             backend::command_complete(out, "DISCARD ALL");
-            backend::changed_parameters(out, &before, &told);
+            database.tell_changes(out, &before, &told);
         }))
     }
 

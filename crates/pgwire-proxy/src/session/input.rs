@@ -6,6 +6,7 @@ use pool_manager::{ServerError, SqlState};
 
 use super::expect::{Expect, Querying};
 use super::rate::Admission;
+use super::route::Routed;
 use super::{HIGH_WATER, Session, Step};
 use crate::message::frontend::{self, Bind, Header};
 use crate::message::{HEADER_LEN, backend, request};
@@ -88,7 +89,10 @@ impl Session {
                 },
             };
             let (taken, len) = match rest.get(..total) {
-                Some(message) => (self.take_message(tag, message), total),
+                Some(message) => match self.take_message(tag, message, rest) {
+                    Some(taken) => (taken, total),
+                    None => break,
+                },
                 None => match self.take_begin(tag, rest, total) {
                     Some(taken) => taken,
                     None => break,
@@ -154,29 +158,34 @@ impl Session {
         bytes.len()
     }
 
-    /// Takes a whole message.
-    fn take_message(&mut self, tag: u8, message: &[u8]) -> Taken {
+    /// Takes a whole message, at the front of `rest`. `None`: more has to be there.
+    fn take_message(&mut self, tag: u8, message: &[u8], rest: &[u8]) -> Option<Taken> {
         let body = message.get(HEADER_LEN..).unwrap_or_default();
         if tag == request::TERMINATE {
             self.copy_nothing_more();
-            return Taken::End;
+            return Some(Taken::End);
         }
         if self.client.skipping && tag != request::SYNC {
-            return Taken::Done;
+            return Some(Taken::Done);
         }
         if let Some(error) = self.failure_of(tag) {
-            return self.fail_message(tag, &error);
+            return Some(self.fail_message(tag, &error));
         }
         if self.must_wait(tag) {
-            return Taken::Wait;
+            return Some(Taken::Wait);
         }
         if self.is_out_of_place(tag) {
-            return self.unreadable(message);
+            return Some(self.unreadable(message));
         }
         match self.admit(tag) {
             Admission::Admitted => {}
-            Admission::Waits => return Taken::Wait,
-            Admission::Refused(error) => return self.refuse_from_here(tag, error),
+            Admission::Waits => return Some(Taken::Wait),
+            Admission::Refused(error) => return Some(self.refuse_from_here(tag, error)),
+        }
+        match self.route(tag, rest, true) {
+            Routed::Here => {}
+            Routed::Waits => return Some(Taken::Wait),
+            Routed::NeedsMore => return None,
         }
         let begins = self.is_replayable();
         let taken = match tag {
@@ -194,7 +203,7 @@ impl Session {
         if taken == Taken::Done {
             self.keep_for_replay(tag, message, begins);
         }
-        taken
+        Some(taken)
     }
 
     /// Whether nothing may be sent now: a cancel request is under way, or others wait for the
@@ -209,7 +218,7 @@ impl Session {
             return false;
         }
         let begins = server.batch.is_none() && !server.owed.is_empty() && !server.copy.reads;
-        let others_wait = || self.client.database.pool().has_waiters();
+        let others_wait = || self.pool().has_waiters();
         // What RESET goes back to is put in force at the end of its statement.
         begins
             && (server.touched.as_ref().is_some_and(|question| question.everything)
@@ -248,6 +257,9 @@ impl Session {
                 self.upload = Some(Upload { rest: missing, forwards: false });
                 return Some((self.refuse_from_here(tag, error), rest.len()));
             }
+        }
+        if self.route(tag, rest, false) == Routed::Waits {
+            return Some((Taken::Wait, 0));
         }
         let taken = match tag {
             request::QUERY => self.large_query(rest),

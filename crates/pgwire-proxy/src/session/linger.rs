@@ -92,7 +92,7 @@ pub(super) fn may_use_sequences(class: &Classification) -> bool {
 
 /// Whether lastval() or currval() may be asked for in what this statement begins.
 pub(super) fn may_ask_for_sequences(class: &Classification) -> bool {
-    class.transaction == TransactionControl::Begin
+    matches!(class.transaction, TransactionControl::Begin { .. })
         || !class.clean
         || class.needs_session == Some(SessionNeed::SequenceValue)
         || class.statements > 1

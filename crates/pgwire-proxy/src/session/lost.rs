@@ -45,6 +45,7 @@ impl Session {
     /// The server connection is lost: answers all that is under way.
     pub(super) fn lose(&mut self, error: LinkError) -> Option<Step> {
         let mut server = self.server.take()?;
+        self.note_write();
         tracing::debug!("server connection lost: {error}");
         let in_the_middle = server.passing > 0;
         server.cut(0, &mut self.output);

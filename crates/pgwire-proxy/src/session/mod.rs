@@ -32,6 +32,7 @@ mod refusal;
 mod relay;
 mod replay;
 mod replies;
+mod route;
 mod simple;
 mod sockets;
 mod steps;
@@ -58,6 +59,7 @@ use input::{Breach, Upload};
 use lost::LostTransaction;
 use names::Names;
 use rate::Rate;
+use route::Routing;
 
 /// Bytes read from a client at a time, on the stack.
 const READ_CHUNK: usize = 8 * 1024;
@@ -152,6 +154,8 @@ pub(crate) struct Session {
     clock: Clock,
     /// How often the client may ask, where that is limited.
     rate: Option<Box<Rate>>,
+    /// Which server it is served by, where there are several.
+    routing: Option<Box<Routing>>,
     /// This moment, once somebody has looked at the clock.
     now: Option<Instant>,
     /// Something was done since the clock was last looked at.
@@ -201,6 +205,7 @@ impl Session {
         Self {
             clock: Clock::new(&proxy.options),
             rate: proxy.options.rate_limit.map(Rate::new),
+            routing: Routing::new(&state.database),
             stream,
             registration,
             is_registered: false,

@@ -39,6 +39,10 @@ impl Session {
         if server.connection.is_pinned() {
             return None;
         }
+        if let Some(error) = self.refuse_to_keep_replica(reason.what) {
+            return Some(error);
+        }
+        let server = self.server.as_deref_mut()?;
         if let Err(error) = server.connection.pin(reason.label) {
             let mut error = error.to_server_error();
             "ERROR".clone_into(&mut error.severity);
@@ -50,7 +54,7 @@ impl Session {
             return Some(error);
         }
         tracing::info!(
-            pool = self.client.database.pool().name(),
+            pool = self.pool().name(),
             reason = reason.label,
             "a client keeps its server connection for {}",
             reason.what

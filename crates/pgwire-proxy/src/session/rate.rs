@@ -81,7 +81,7 @@ impl Session {
 }
 
 /// Whether a message of this kind is, or begins, something that counts.
-fn begins_unit(tag: u8) -> bool {
+pub(super) fn begins_unit(tag: u8) -> bool {
     matches!(
         tag,
         request::QUERY

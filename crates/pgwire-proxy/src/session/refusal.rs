@@ -19,7 +19,7 @@ impl Session {
             return None;
         }
         let several = class.statements > 1 && class.transaction != TransactionControl::None;
-        let begins = class.transaction == TransactionControl::Begin;
+        let begins = matches!(class.transaction, TransactionControl::Begin { .. });
         if mode == Mode::Statement && (begins || several) {
             return Some(no_transactions());
         }

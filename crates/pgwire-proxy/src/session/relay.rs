@@ -10,7 +10,7 @@ use super::ClientState;
 use super::attached::Attached;
 use super::expect::Expect;
 use super::replies::Action;
-use crate::message::{HEADER_LEN, backend, reply};
+use crate::message::{HEADER_LEN, reply};
 
 /// Messages larger than this go on to the client before all of them has arrived.
 const STREAMED: usize = 16 * 1024;
@@ -187,7 +187,7 @@ impl Attached {
     pub(super) fn tell_parameters(&mut self, client: &mut ClientState, output: &mut BytesMut) {
         let now = client.database.share_parameters(self.connection.parameters());
         self.connection.share_parameters(&now);
-        backend::changed_parameters(output, &client.told, &now);
+        client.database.tell_changes(output, &client.told, &now);
         client.told = now;
     }
 }

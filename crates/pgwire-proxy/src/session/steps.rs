@@ -8,8 +8,8 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use pool_manager::{
-    Checkout, Error, STATEMENT_PREFIX, ServerError, Settings, SettingsQuestion, SqlState,
-    TransactionStatus,
+    Checkout, DatabasePool, Error, STATEMENT_PREFIX, ServerError, Settings, SettingsQuestion,
+    SqlState, TransactionStatus,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
@@ -29,7 +29,7 @@ impl Session {
     pub(super) fn attached(&mut self) -> Option<&mut Attached> {
         if self.server.is_none() && self.lost.is_none() && self.client.mode != Mode::Session {
             let now = self.now();
-            let connection = self.client.database.pool().try_checkout(now)?;
+            let connection = self.pool().try_checkout(now)?;
             if connection.has_settings(&self.client.wanted) {
                 let mut server = Attached::new(connection);
                 server.busy_since = now;
@@ -41,12 +41,25 @@ impl Session {
         self.server.as_deref_mut()
     }
 
+    /// The connections that the client is served from.
+    pub(super) fn pool(&self) -> &DatabasePool {
+        let replica = self.routing.as_ref().and_then(|routing| routing.replica());
+        replica.unwrap_or_else(|| self.client.database.pool())
+    }
+
     /// Gets a server connection for the message at the front of the input. When that fails, the
     /// message is answered with the reason.
     pub(super) async fn attach(&mut self) {
         let offered = match self.offered.take() {
             Some(connection) => Ok(Some(connection)),
             None => self.wait_for_connection().await,
+        };
+        let offered = match (offered, &mut self.routing) {
+            (Err(error), Some(routing)) if routing.replica().is_some() && error.is_of_server() => {
+                routing.falls_back();
+                self.wait_for_connection().await
+            }
+            (offered, _) => offered,
         };
         let mut connection = match offered {
             Ok(Some(connection)) => connection,
@@ -91,7 +104,13 @@ impl Session {
     async fn wait_for_connection(&mut self) -> Result<Option<Checkout>, Error> {
         let database = Arc::clone(&self.client.database);
         let hold = self.client.mode == Mode::Session;
-        let mut waiting = pin!(database.pool().checkout(hold));
+        let replica = self.routing.as_ref().and_then(|routing| routing.replica().cloned());
+        let mut waiting = pin!(async move {
+            match &replica {
+                Some(replica) => replica.checkout(hold).await,
+                None => database.backends().primary_at_work().await.checkout(hold).await,
+            }
+        });
         let patience = self.clock.wait_notice();
         let mut impatience = pin!(async move {
             match patience {
@@ -136,7 +155,7 @@ impl Session {
 
     /// Tells the client why it gets no answer.
     fn tell_of_waiting(&mut self, waited: Duration) {
-        let pool = self.client.database.pool();
+        let pool = self.pool();
         let stats = pool.stats();
         let mut notice = ServerError::new(
             SqlState::SUCCESSFUL_COMPLETION,
@@ -221,6 +240,7 @@ impl Session {
             server.busy_since = now;
             self.was_active = true;
         }
+        self.note_write();
     }
 
     /// Whether nothing is left to be done when it is over.

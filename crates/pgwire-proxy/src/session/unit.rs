@@ -76,7 +76,7 @@ fn ends_with_session(class: &Classification) -> bool {
             | StatementKind::Lock
     ) || matches!(
         class.transaction,
-        TransactionControl::Begin
+        TransactionControl::Begin { .. }
             | TransactionControl::Rollback { .. }
             | TransactionControl::RollbackTo
             | TransactionControl::Savepoint

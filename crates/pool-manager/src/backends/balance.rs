@@ -30,17 +30,18 @@ impl Balance {
         Self { kind, turn: AtomicUsize::new(0) }
     }
 
-    /// One that takes reads, other than the primary.
+    /// One that takes reads, other than the primary, and has come to the position `least`.
     pub(super) fn choose<'a>(
         &self,
         members: &'a [Member],
         primary: usize,
         options: &BackendsOptions,
+        least: u64,
     ) -> Option<&'a Member> {
         let able: Vec<&Member> = members
             .iter()
             .enumerate()
-            .filter(|(index, member)| *index != primary && member.takes_reads(options))
+            .filter(|(index, member)| *index != primary && member.takes_reads(options, least))
             .map(|(_, member)| member)
             .collect();
         match (able.as_slice(), self.kind) {

@@ -1,12 +1,16 @@
 //! One server of a database, as it was when it was last looked at.
 
+use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
 use super::{Backend, BackendsOptions};
 use crate::DatabasePool;
+
+/// Reports of a primary that are kept: of some seconds at least.
+const WRITTEN: usize = 64;
 
 /// What a server is, by its own word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +31,8 @@ pub(super) struct Report {
     pub(super) timeline: u32,
     /// Since the last transaction that a replica has replayed.
     pub(super) age: Option<Duration>,
+    /// When it was asked: what was committed before stands before `position`.
+    pub(super) asked: Instant,
 }
 
 pub(super) struct Member {
@@ -44,6 +50,8 @@ struct State {
     is_up: bool,
     last: Option<Report>,
     lag: Option<u64>,
+    /// The last reports of a primary, the oldest first: when it was asked, and its position.
+    written: VecDeque<(Instant, u64)>,
 }
 
 /// How a look at a server changed what is known of it.
@@ -58,7 +66,8 @@ pub(super) enum Change {
 impl Member {
     pub(super) fn new(backend: Backend, role: MemberRole) -> Self {
         // Up until it turns out not to be: the first statements need not wait for a look.
-        let state = State { role, failures: 0, is_up: true, last: None, lag: None };
+        let written = VecDeque::new();
+        let state = State { role, failures: 0, is_up: true, last: None, lag: None, written };
         let Backend { pool, weight } = backend;
         Self { pool, weight: weight.max(1), state: Mutex::new(state), wanted: Notify::new() }
     }
@@ -73,13 +82,30 @@ impl Member {
         state.last.filter(|_| state.is_up)
     }
 
-    /// Whether it may take reads: a replica that is up and not too far behind.
-    pub(super) fn takes_reads(&self, options: &BackendsOptions) -> bool {
+    /// Whether it takes writes, as far as is known, and nothing has happened since that makes that
+    /// doubtful.
+    pub(super) fn takes_writes(&self) -> bool {
+        let state = self.state();
+        state.role == MemberRole::Primary && state.failures == 0 && !self.pool.is_in_doubt()
+    }
+
+    /// A position of a primary behind which nothing stands that was committed before `moment`, as
+    /// early as one is known.
+    pub(super) fn position_after(&self, moment: Instant) -> Option<u64> {
+        let state = self.state();
+        let later = state.written.iter().find(|(asked, _)| *asked >= moment);
+        later.map(|(_, position)| *position)
+    }
+
+    /// Whether it may take reads: a replica that is up, not too far behind, and known to have come to
+    /// the position `least`.
+    pub(super) fn takes_reads(&self, options: &BackendsOptions, least: u64) -> bool {
         let state = self.state();
         let near = options.max_lag.is_none_or(|most| state.lag.is_some_and(|lag| lag <= most));
         let age = state.last.and_then(|last| last.age).filter(|_| state.lag != Some(0));
         let young = options.max_lag_time.is_none_or(|most| age.is_none_or(|age| age <= most));
-        state.is_up && state.role == MemberRole::Replica && near && young
+        let arrived = least == 0 || state.last.is_some_and(|last| last.position >= least);
+        state.is_up && state.role == MemberRole::Replica && near && young && arrived
     }
 
     /// Notes what it said, and how far behind the primary's position that is.
@@ -88,6 +114,15 @@ impl Member {
         state.failures = 0;
         state.lag = primary.map(|primary| primary.saturating_sub(report.position));
         state.last = Some(report);
+        if state.role != report.role {
+            state.written.clear();
+        }
+        if report.role == MemberRole::Primary {
+            if state.written.len() == WRITTEN {
+                state.written.pop_front();
+            }
+            state.written.push_back((report.asked, report.position));
+        }
         let change = match (state.is_up, state.role == report.role) {
             (false, _) => Change::Up,
             (true, false) => Change::Role(report.role),

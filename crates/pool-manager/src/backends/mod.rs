@@ -10,19 +10,26 @@
 //! What the servers are like is found out by [`watch`], never by a statement that waits.
 
 mod balance;
+mod functions;
 mod member;
 mod rules;
+mod standby;
 mod watch;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
 
 use crate::DatabasePool;
+use crate::classify::Classification;
 use balance::Balance;
 pub use balance::LoadBalance;
+use functions::{Functions, Which};
 use member::{Member, MemberRole};
-pub use rules::{BadPattern, RoutingRules};
+pub use rules::{BadPattern, RoutingRules, wants_cache};
+pub(crate) use standby::Standby;
 
 /// Where a caller wants a statement to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -53,8 +60,21 @@ pub struct BackendsOptions {
     pub max_lag: Option<u64>,
     /// The same in time since its last transaction.
     pub max_lag_time: Option<Duration>,
-    /// For how long a caller that has written reads from the primary.
-    pub write_window: Duration,
+    /// Where a caller reads that has written.
+    pub own_writes: OwnWrites,
+    /// How long statements for the primary wait while there is none that works.
+    pub patience: Duration,
+}
+
+/// Where a caller reads that has written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OwnWrites {
+    /// Where others do.
+    Ignored,
+    /// For this long on the primary.
+    OnPrimary(Duration),
+    /// On the primary until a replica is known to have replayed what was written.
+    Replayed,
 }
 
 /// A server of a database.
@@ -77,6 +97,9 @@ struct Inner {
     primary: AtomicUsize,
     balance: Balance,
     rules: RoutingRules,
+    functions: Functions,
+    /// A server was looked at, and answered.
+    looked: Notify,
     options: BackendsOptions,
 }
 
@@ -91,7 +114,8 @@ impl Backends {
             interval: Duration::from_secs(1),
             max_lag: None,
             max_lag_time: None,
-            write_window: Duration::ZERO,
+            own_writes: OwnWrites::Ignored,
+            patience: Duration::ZERO,
         };
         let primary = Backend { pool, weight: 1 };
         Self::new(primary, Vec::new(), RoutingRules::default(), options)
@@ -105,6 +129,7 @@ impl Backends {
         options: BackendsOptions,
     ) -> Self {
         let name = primary.pool.name().to_owned();
+        let functions = Functions::new(primary.pool.safe_functions().clone());
         let roles = [MemberRole::Primary].into_iter().chain(std::iter::repeat(MemberRole::Replica));
         let members: Vec<Member> = std::iter::once(primary)
             .chain(replicas)
@@ -118,10 +143,16 @@ impl Backends {
             primary: AtomicUsize::new(0),
             balance,
             rules,
+            functions,
+            looked: Notify::new(),
             options,
         }));
         if backends.0.members.len() > 1 {
             watch::start(&backends.0);
+        }
+        if backends.waits() {
+            let standby = Standby::of(&backends.0);
+            backends.pools().for_each(|pool| pool.pool().stand_by(standby.clone()));
         }
         backends
     }
@@ -142,14 +173,15 @@ impl Backends {
     }
 
     /// The server for statements that stay together, all of which must be reads to leave the primary;
-    /// and whether their caller has to read from there afterwards. `wrote`: how long ago it wrote last.
+    /// and whether they count as a write of their caller's. `wrote`: when it wrote last.
     pub fn for_statements<'a>(
         &self,
         mut texts: impl Iterator<Item = &'a str>,
         route: Route,
-        wrote: Option<Duration>,
+        wrote: Option<Instant>,
     ) -> (&DatabasePool, bool) {
-        let reads = self.splits() && texts.all(|sql| self.is_read(sql));
+        let is_read = |sql| self.is_read(sql, &self.primary().classify(sql));
+        let reads = self.splits() && texts.all(is_read);
         (self.server(route, wrote, reads), !reads && self.follows_writes())
     }
 
@@ -159,7 +191,7 @@ impl Backends {
         &self,
         read_only: bool,
         route: Route,
-        wrote: Option<Duration>,
+        wrote: Option<Instant>,
     ) -> (&DatabasePool, bool) {
         let server = if read_only { self.server(route, wrote, true) } else { self.primary() };
         (server, !read_only && self.follows_writes())
@@ -167,7 +199,44 @@ impl Backends {
 
     /// Whether reads of a caller depend on when it wrote last.
     pub fn follows_writes(&self) -> bool {
-        self.splits() && !self.0.options.write_window.is_zero()
+        self.splits() && self.0.options.own_writes != OwnWrites::Ignored
+    }
+
+    /// A caller has written: how far the servers are is found out soon, where reads depend on it.
+    pub fn note_write(&self) {
+        if self.splits() && self.0.options.own_writes == OwnWrites::Replayed {
+            self.0.members.iter().for_each(Member::look_again);
+        }
+    }
+
+    /// The server for statements that are reads, or are not, of a caller that has written then.
+    pub fn server(&self, route: Route, wrote: Option<Instant>, reads: bool) -> &DatabasePool {
+        let least = match route {
+            Route::Primary => None,
+            Route::Replica => self.has_replicas().then_some(0),
+            Route::Auto if self.splits() && reads => self.least_position(wrote),
+            Route::Auto => None,
+        };
+        let primary = self.0.primary.load(Ordering::Relaxed);
+        let options = &self.0.options;
+        let replica = |least| self.0.balance.choose(&self.0.members, primary, options, least);
+        if let Some(member) = least.and_then(replica) {
+            return &member.pool;
+        }
+        if reads && wrote.is_some() {
+            // Perhaps one of them has come so far meanwhile.
+            self.note_write();
+        }
+        self.primary()
+    }
+
+    /// The server that takes writes, once there is one that does, or the time for waiting is over.
+    /// Cancel safe.
+    pub async fn primary_at_work(&self) -> &DatabasePool {
+        if self.waits() {
+            self.0.wait_for_primary(tokio::time::Instant::now() + self.0.options.patience).await;
+        }
+        self.primary()
     }
 
     /// Whether there is more than one server.
@@ -175,37 +244,57 @@ impl Backends {
         self.0.members.len() > 1
     }
 
-    fn is_read(&self, sql: &str) -> bool {
-        self.0.rules.decide(sql).unwrap_or_else(|| self.primary().is_read_only(sql))
+    /// Whether a statement of this class is a read, by the rules, by itself, or by what the catalogue
+    /// says of the functions that it calls.
+    pub fn is_read(&self, sql: &str, class: &Classification) -> bool {
+        self.0.rules.decide(sql).unwrap_or_else(|| {
+            class.read_only || (class.asks_catalogue && self.calls_only(sql, Which::Unknown))
+        })
     }
 
-    fn splits(&self) -> bool {
+    /// Whether the result of a statement may be answered again for a while: it only reads, and calls
+    /// nothing that is volatile.
+    pub fn is_cacheable(&self, sql: &str) -> bool {
+        let class = self.primary().classify(sql);
+        let reads = class.read_only || class.asks_catalogue;
+        reads && self.calls_only(sql, Which::All)
+    }
+
+    fn calls_only(&self, sql: &str, which: Which) -> bool {
+        self.0.functions.only_read(sql, which, &self.0)
+    }
+
+    /// Whether reads leave the primary.
+    pub fn splits(&self) -> bool {
         self.has_replicas() && self.0.options.split
     }
 
-    /// A replica, if the route says so or lets what only reads leave the primary.
-    fn server(&self, route: Route, wrote: Option<Duration>, reads: bool) -> &DatabasePool {
-        let leaves = match route {
-            Route::Primary => false,
-            Route::Replica => self.has_replicas(),
-            Route::Auto => {
-                let waits = wrote.is_some_and(|ago| ago < self.0.options.write_window);
-                self.splits() && reads && !waits
-            }
-        };
-        let primary = self.0.primary.load(Ordering::Relaxed);
-        let replica = || self.0.balance.choose(&self.0.members, primary, &self.0.options);
-        let chosen = if leaves { replica() } else { None };
-        chosen.map_or_else(|| self.primary(), |member| &member.pool)
+    fn waits(&self) -> bool {
+        self.has_replicas() && !self.0.options.patience.is_zero()
+    }
+
+    /// The position to which a replica must have come for a caller that has written then; `None`:
+    /// that is not known, or it is too early.
+    fn least_position(&self, wrote: Option<Instant>) -> Option<u64> {
+        let Some(wrote) = wrote else { return Some(0) };
+        match self.0.options.own_writes {
+            OwnWrites::Ignored => Some(0),
+            OwnWrites::OnPrimary(window) => (wrote.elapsed() >= window).then_some(0),
+            OwnWrites::Replayed => self.0.primary_member().position_after(wrote),
+        }
     }
 }
 
 impl Inner {
-    fn primary(&self) -> &DatabasePool {
+    fn primary_member(&self) -> &Member {
         let index = self.primary.load(Ordering::Relaxed);
         match self.members.get(index).or_else(|| self.members.first()) {
-            Some(member) => &member.pool,
+            Some(member) => member,
             None => unreachable!("a database has a primary"),
         }
+    }
+
+    fn primary(&self) -> &DatabasePool {
+        &self.primary_member().pool
     }
 }

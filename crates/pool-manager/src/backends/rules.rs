@@ -38,10 +38,9 @@ impl RoutingRules {
     /// Whether it is a read, if the rules say so: what is written in front of it, then the patterns,
     /// those of writes first.
     pub(super) fn decide(&self, sql: &str) -> Option<bool> {
-        match hint(sql) {
-            Some("primary") => return Some(false),
-            Some("replica") => return Some(true),
-            _ => {}
+        let route = hints(sql).find(|word| ["primary", "replica"].contains(word));
+        if let Some(route) = route {
+            return Some(route == "replica");
         }
         if self.reads.is_empty() && self.writes.is_empty() {
             return None;
@@ -53,11 +52,20 @@ impl RoutingRules {
     }
 }
 
-/// The word in a comment `/* pgpool:word */` at the begin of a text.
-fn hint(sql: &str) -> Option<&str> {
-    let comment = sql.trim_start().strip_prefix("/*")?;
-    let (comment, _) = comment.split_once("*/")?;
-    comment.trim().strip_prefix("pgpool:").map(str::trim)
+/// Whether a text asks for an answer from memory: `/* pgpool:cache */`.
+pub fn wants_cache(sql: &str) -> bool {
+    hints(sql).any(|word| word == "cache")
+}
+
+/// The words in comments `/* pgpool:word */` at the begin of a text.
+fn hints(mut sql: &str) -> impl Iterator<Item = &str> {
+    let comments = std::iter::from_fn(move || {
+        let comment = sql.trim_start().strip_prefix("/*")?;
+        let (comment, rest) = comment.split_once("*/")?;
+        sql = rest;
+        Some(comment.trim())
+    });
+    comments.filter_map(|comment| comment.strip_prefix("pgpool:")).map(str::trim)
 }
 
 #[cfg(test)]
@@ -83,11 +91,19 @@ mod tests {
             ("  /*pgpool: replica*/ SELECT app_write(1)", Some(true)),
             ("/* other */ SELECT 1", None),
             ("/* pgpool:primary SELECT 1", None),
+            ("/* a */ /* pgpool:cache */\n/* pgpool:replica */ SELECT app_write(1)", Some(true)),
+            ("SELECT 1 /* pgpool:replica */", None),
         ] {
             assert_eq!(rules.decide(sql), expected, "{sql}");
         }
         assert_eq!(rules.decide(&format!("SELECT 1 -- {}", "x".repeat(MAX_MATCHED))), Some(false));
         assert_eq!(RoutingRules::default().decide("SELECT 1"), None);
+    }
+
+    #[test]
+    fn comments_ask_for_the_cache() {
+        assert!(wants_cache(" /* pgpool:replica *//* pgpool:cache */ SELECT 1"));
+        assert!(!wants_cache("/* pgpool:cached */ SELECT 1") && !wants_cache("SELECT 1"));
     }
 
     #[test]

@@ -26,11 +26,15 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-pub use functions::SafeFunctions;
+pub use functions::{FunctionName, SafeFunctions};
 pub use mask::mask_literals;
 pub use need::SessionNeed;
 pub use settings::{Deallocated, TouchedSettings, custom_setting, deallocated, touched_settings};
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use functions::CallName;
 use lexemes::Lexemes;
 use statement::Statement;
 use token::TokenKind;
@@ -54,6 +58,9 @@ pub struct Classification {
     /// Only reads, so that running it a second time does no harm: no data-modifying part, no row
     /// lock, no function that may write.
     pub read_only: bool,
+    /// Would be `read_only` but for functions that only the catalogue knows: [`called_functions`]
+    /// names them.
+    pub asks_catalogue: bool,
     /// First word of the command tag that the server gives when the statement is what it looks
     /// like. Set for queries, `EXPLAIN` and `SHOW`, as a single statement only.
     pub expected_tag: Option<&'static str>,
@@ -162,7 +169,10 @@ pub enum TransactionControl {
     #[default]
     None,
     /// `BEGIN`, `START TRANSACTION`
-    Begin,
+    Begin {
+        /// `READ ONLY`, and not `SERIALIZABLE`: a replica can do it.
+        read_only: bool,
+    },
     /// `COMMIT`, `END`
     Commit {
         /// `AND CHAIN`: a new transaction follows at once.
@@ -206,12 +216,61 @@ pub fn classify_bytes(sql: &[u8], session_safe_functions: &SafeFunctions) -> Cla
             clean: false,
             neutral: false,
             read_only: false,
+            asks_catalogue: false,
             ..classify_in_full(&String::from_utf8_lossy(sql), session_safe_functions)
         },
     }
 }
 
 fn classify_in_full(sql: &str, session_safe_functions: &SafeFunctions) -> Classification {
+    read(sql, Functions { safe: session_safe_functions, called: None })
+}
+
+/// The functions that a text calls, each once, at most `limit` of them and of those that only the
+/// catalogue knows.
+#[must_use]
+pub fn called_functions(
+    sql: &str,
+    session_safe_functions: &SafeFunctions,
+    limit: usize,
+) -> CalledFunctions {
+    let called = RefCell::default();
+    read(sql, Functions { safe: session_safe_functions, called: Some((&called, limit)) });
+    called.into_inner()
+}
+
+/// See [`called_functions`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CalledFunctions {
+    /// All of them.
+    pub all: BTreeSet<FunctionName>,
+    /// Those of which nothing is known but the name.
+    pub unknown: BTreeSet<FunctionName>,
+}
+
+/// What is known of functions, and who wants to hear which are called.
+#[derive(Clone, Copy, Debug)]
+struct Functions<'f> {
+    safe: &'f SafeFunctions,
+    called: Option<(&'f RefCell<CalledFunctions>, usize)>,
+}
+
+impl Functions<'_> {
+    /// Notes a function that is called.
+    fn note(self, call: CallName<'_>, is_known: bool) {
+        let Some((called, limit)) = self.called else { return };
+        let Some(name) = FunctionName::of(call) else { return };
+        let CalledFunctions { all, unknown } = &mut *called.borrow_mut();
+        if !is_known && unknown.len() < limit {
+            unknown.insert(name.clone());
+        }
+        if all.len() < limit {
+            all.insert(name);
+        }
+    }
+}
+
+fn read(sql: &str, functions: Functions<'_>) -> Classification {
     let mut lexemes = Lexemes::new(sql);
     let mut text = Classification {
         statements: 0,
@@ -220,6 +279,7 @@ fn classify_in_full(sql: &str, session_safe_functions: &SafeFunctions) -> Classi
         neutral: true,
         settings: SettingsEffect::None,
         read_only: true,
+        asks_catalogue: false,
         expected_tag: None,
         needs_session: None,
         transaction: TransactionControl::None,
@@ -230,7 +290,7 @@ fn classify_in_full(sql: &str, session_safe_functions: &SafeFunctions) -> Classi
         if lexeme.token.kind == TokenKind::Semicolon {
             lexemes.next();
         } else {
-            text.add(&statement::read(&mut lexemes, session_safe_functions));
+            text.add(&statement::read(&mut lexemes, functions));
         }
     }
     text
@@ -247,6 +307,7 @@ impl Classification {
         self.neutral &= statement.neutral;
         self.settings = self.settings.max(statement.settings);
         self.read_only = single && statement.read_only;
+        self.asks_catalogue = single && statement.asks_catalogue;
         self.cacheable = single && statement.cacheable;
         self.expected_tag = if single { statement.expected_tag() } else { None };
         self.needs_session = need::weightier(self.needs_session, statement.need);

@@ -54,6 +54,7 @@ pub(super) fn classify(bytes: &[u8]) -> Option<Classification> {
         neutral: true,
         settings: SettingsEffect::None,
         read_only: kind == StatementKind::Select,
+        asks_catalogue: false,
         expected_tag: Some(tag),
         needs_session: None,
         transaction: TransactionControl::None,
@@ -101,9 +102,16 @@ fn is_plain(bytes: &[u8], mut at: usize) -> bool {
 }
 
 /// Whether it is one of the few words that make a difference; all others are names, or change
-/// nothing.
+/// nothing. Before PostgreSQL 15 a word may follow a number without a blank between them.
 fn is_telling(word: Option<&[u8]>) -> bool {
     let Some(word @ [first, ..]) = word else { return false };
+    if has(*first, is::DIGIT) {
+        let behind = word.iter().position(|byte| !has(*byte, is::DIGIT)).unwrap_or(word.len());
+        let exponent = word.get(behind..).and_then(|rest| rest.split_first());
+        return exponent.is_some_and(|(sign, digits)| {
+            *sign | 0x20 != b'e' || !digits.iter().all(|byte| has(*byte, is::DIGIT))
+        });
+    }
     let telling: &[u8] = match (first | 0x20, word.len()) {
         (b'i', 4) => b"into",
         (b'f', 3) => b"for",
@@ -173,7 +181,7 @@ mod tests {
             "update t set a = a + 1 where b = 'x'",
             "DELETE FROM t WHERE a = $1 RETURNING b",
             "select a from t union all select b from u order by 1",
-            "select 1.e5, 1..2, 3x, a.b.c",
+            "select 1.e5, 1..2, 3e5, 4E, a.b.c",
         ] {
             assert!(agrees(sql), "{sql}");
         }
@@ -203,6 +211,9 @@ mod tests {
             "with a as (select 1) select 1",
             "insert into t values (1)",
             "update pg_temp.t set a = 1",
+            "select 11into t",
+            "select $1into t",
+            "select a from t where b = 1for update",
             "begin",
         ] {
             assert_eq!(classify(sql.as_bytes()), None, "{sql}");

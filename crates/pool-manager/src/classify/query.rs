@@ -13,11 +13,11 @@ use super::plain;
 use super::statement::{Statement, modifies_data};
 use super::token::TokenKind;
 use super::words::{self, Keyword};
-use super::{SafeFunctions, SettingsEffect, StatementKind};
+use super::{Functions, SettingsEffect, StatementKind};
 
 /// Reads the query that starts here, its semicolon included.
-pub(super) fn read<'a>(lexemes: &mut Lexemes<'a>, safe: &SafeFunctions) -> Statement {
-    let mut reader = Reader::new(safe);
+pub(super) fn read<'a>(lexemes: &mut Lexemes<'a>, functions: Functions<'_>) -> Statement {
+    let mut reader = Reader::new(functions);
     for lexeme in lexemes.by_ref() {
         if lexeme.token.kind == TokenKind::Semicolon && reader.frames.depth() == 0 {
             break;
@@ -28,7 +28,7 @@ pub(super) fn read<'a>(lexemes: &mut Lexemes<'a>, safe: &SafeFunctions) -> State
 }
 
 struct Reader<'a, 's> {
-    safe: &'s SafeFunctions,
+    functions: Functions<'s>,
     frames: Frames,
     /// The frame that was last left.
     closed: Frame,
@@ -47,6 +47,10 @@ struct Reader<'a, 's> {
     dirty: bool,
     /// Something that may write or lock.
     writes: bool,
+    /// A call of a function that is not known, of whatever effect on the session.
+    calls_unknown: bool,
+    /// One that is known to leave the session alone, and may write.
+    calls_listed: bool,
     need: Option<SessionNeed>,
     settings: SettingsEffect,
     /// The view of the settings is named somewhere.
@@ -54,9 +58,9 @@ struct Reader<'a, 's> {
 }
 
 impl<'a, 's> Reader<'a, 's> {
-    fn new(safe: &'s SafeFunctions) -> Self {
+    fn new(functions: Functions<'s>) -> Self {
         Self {
-            safe,
+            functions,
             frames: Frames::new(),
             closed: Frame::default(),
             previous: None,
@@ -69,6 +73,8 @@ impl<'a, 's> Reader<'a, 's> {
             selects_into: false,
             dirty: false,
             writes: false,
+            calls_unknown: false,
+            calls_listed: false,
             need: None,
             settings: SettingsEffect::None,
             names_settings: false,
@@ -251,16 +257,28 @@ impl<'a, 's> Reader<'a, 's> {
     }
 
     fn call(&mut self, name: &Name<'a>) -> Frame {
+        let call = name.as_call();
         let effect = if name.overlong {
             Effect::Unknown
         } else {
-            functions::effect(name.as_call(), self.safe)
+            functions::effect(call, self.functions.safe)
         };
-        self.writes |= effect != Effect::Harmless;
-        // What set_config does, its last argument tells.
-        self.dirty |= matches!(effect, Effect::Unknown | Effect::Needs(_));
-        if let Effect::Needs(need) = effect {
-            self.need = need::weightier(self.need, Some(need));
+        let is_known = !matches!(effect, Effect::Unknown | Effect::Listed);
+        self.functions.note(call, is_known);
+        match effect {
+            Effect::Harmless => {}
+            Effect::Unknown | Effect::Listed => {
+                self.calls_unknown |= effect == Effect::Unknown;
+                self.calls_listed |= effect == Effect::Listed;
+                self.writes |= name.overlong || !call.is_readable();
+            }
+            // What set_config does, its last argument tells.
+            Effect::SessionSafe | Effect::SetConfig => self.writes = true,
+            Effect::Needs(need) => {
+                self.writes = true;
+                self.dirty = true;
+                self.need = need::weightier(self.need, Some(need));
+            }
         }
         Frame { set_config: effect == Effect::SetConfig, ..Frame::default() }
     }
@@ -294,7 +312,8 @@ impl<'a, 's> Reader<'a, 's> {
     }
 
     fn verdict(mut self) -> Statement {
-        if self.writes && self.names_settings {
+        let calls = self.calls_unknown || self.calls_listed;
+        if (self.writes || calls) && self.names_settings {
             // An UPDATE of this view is a SET.
             self.dirty = true;
             self.settings = SettingsEffect::Any;
@@ -305,11 +324,13 @@ impl<'a, 's> Reader<'a, 's> {
             Some(kind) => kind,
             None => StatementKind::Other,
         };
-        let clean = !self.dirty && !self.selects_into && !unread;
+        let sound = !self.dirty && !self.selects_into && !unread;
+        let clean = sound && !self.calls_unknown;
         Statement {
             clean,
             neutral: clean,
-            read_only: clean && !self.writes,
+            read_only: clean && !self.writes && !calls,
+            asks_catalogue: sound && !self.writes && calls,
             need: self.need,
             settings: self.settings,
             cacheable: !self.selects_into && self.kind.is_some(),

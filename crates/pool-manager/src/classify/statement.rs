@@ -5,7 +5,7 @@ use super::lexemes::Lexemes;
 use super::token::TokenKind;
 use super::words::Keyword;
 use super::{
-    SafeFunctions, SessionNeed, SettingsEffect, StatementKind, TransactionControl, query, utility,
+    Functions, SessionNeed, SettingsEffect, StatementKind, TransactionControl, query, utility,
 };
 
 /// What one statement does; the fields mean what they mean in
@@ -16,6 +16,7 @@ pub(super) struct Statement {
     pub(super) clean: bool,
     pub(super) neutral: bool,
     pub(super) read_only: bool,
+    pub(super) asks_catalogue: bool,
     pub(super) need: Option<SessionNeed>,
     pub(super) transaction: TransactionControl,
     pub(super) taints: bool,
@@ -31,6 +32,7 @@ impl Statement {
             clean: false,
             neutral: false,
             read_only: false,
+            asks_catalogue: false,
             need: None,
             transaction: TransactionControl::None,
             taints: false,
@@ -57,18 +59,18 @@ impl Statement {
 }
 
 /// Reads the statement that starts here, its semicolon included.
-pub(super) fn read(lexemes: &mut Lexemes<'_>, safe: &SafeFunctions) -> Statement {
+pub(super) fn read(lexemes: &mut Lexemes<'_>, functions: Functions<'_>) -> Statement {
     if lexemes.accept(Keyword::Explain) {
         skip_explain_options(lexemes);
-        let explained = query_or_utility(lexemes, safe);
+        let explained = query_or_utility(lexemes, functions);
         return Statement { kind: StatementKind::Explain, cacheable: false, ..explained };
     }
-    query_or_utility(lexemes, safe)
+    query_or_utility(lexemes, functions)
 }
 
-fn query_or_utility(lexemes: &mut Lexemes<'_>, safe: &SafeFunctions) -> Statement {
+fn query_or_utility(lexemes: &mut Lexemes<'_>, functions: Functions<'_>) -> Statement {
     if starts_query(lexemes) || lexemes.peek_keyword().is_some_and(modifies_data) {
-        query::read(lexemes, safe)
+        query::read(lexemes, functions)
     } else {
         utility::read(lexemes)
     }

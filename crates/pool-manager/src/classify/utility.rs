@@ -91,9 +91,9 @@ fn plain_kind(keyword: Keyword) -> StatementKind {
 fn transaction(keyword: Keyword, mut head: Lexemes<'_>) -> Option<Statement> {
     use TransactionControl as Control;
     let (control, need) = match keyword {
-        Keyword::Begin => (Control::Begin, Some(SessionNeed::Begin)),
+        Keyword::Begin => (begins(head), Some(SessionNeed::Begin)),
         Keyword::Start if head.accept(Keyword::Transaction) => {
-            (Control::Begin, Some(SessionNeed::Begin))
+            (begins(head), Some(SessionNeed::Begin))
         }
         Keyword::Commit if head.accept(Keyword::Prepared) => (Control::CommitPrepared, None),
         Keyword::Rollback if head.accept(Keyword::Prepared) => (Control::RollbackPrepared, None),
@@ -115,6 +115,23 @@ fn transaction(keyword: Keyword, mut head: Lexemes<'_>) -> Option<Statement> {
     };
     let statement = Statement::unknown(StatementKind::Transaction);
     Some(Statement { transaction: control, need, neutral: true, ..statement })
+}
+
+/// Of the modes behind `BEGIN` the last of a kind counts. A serializable transaction counts as one that
+/// writes: replicas have none.
+fn begins(head: Lexemes<'_>) -> TransactionControl {
+    let mut read_only = false;
+    let mut reads = false;
+    let mut serializable = false;
+    for lexeme in head.take_while(|lexeme| lexeme.token.kind != TokenKind::Semicolon) {
+        let only = lexeme.token.is_word("only");
+        if reads && (only || lexeme.token.is_word("write")) {
+            read_only = only;
+        }
+        reads = lexeme.token.is_word("read");
+        serializable |= lexeme.token.is_word("serializable");
+    }
+    TransactionControl::Begin { read_only: read_only && !serializable }
 }
 
 /// `[WORK | TRANSACTION] AND CHAIN`, but not `AND NO CHAIN`.

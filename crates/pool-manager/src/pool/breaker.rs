@@ -91,7 +91,7 @@ impl Pool {
 
     /// A connection that somebody had broke off.
     pub(super) fn note_loss(&self) {
-        self.0.doubted.notify_one();
+        self.doubt();
         if let Some(breaker) = &self.0.breaker {
             breaker.record_failure();
         }

@@ -182,6 +182,16 @@ impl Pool {
         client.query_one(query, &[]).await.map_err(|_| Error::NotExecuted(None))
     }
 
+    /// Rows of a query about some names, from the same.
+    pub(crate) async fn ask_about(
+        &self,
+        query: &str,
+        names: &[&str],
+    ) -> Result<Vec<tokio_postgres::Row>, Error> {
+        let client = self.0.housekeeping.client().await?;
+        client.query(query, &[&names]).await.map_err(|_| Error::NotExecuted(None))
+    }
+
     /// Connections that are not idle.
     pub(crate) fn in_use(&self) -> usize {
         self.total().saturating_sub(self.0.idle.count())

@@ -22,14 +22,15 @@ mod stats;
 mod stored;
 
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use lru::LruCache;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, watch};
 
+use crate::backends::Standby;
 use crate::breaker::CircuitBreaker;
 use crate::classify::{Classification, SafeFunctions, classify, classify_bytes};
 use crate::config::{BehaviorConfig, PoolConfig};
@@ -83,6 +84,9 @@ struct Shared {
     breaker: Option<CircuitBreaker>,
     /// The server may not be what it was taken for.
     doubted: Notify,
+    /// How often that was so, and how many of these times were looked into.
+    doubts: AtomicU64,
+    settled_doubts: AtomicU64,
     housekeeping: Housekeeping,
     idle: Idle,
     admission: Admission,
@@ -92,6 +96,8 @@ struct Shared {
     safe_functions: SafeFunctions,
     classifications: Mutex<LruCache<Box<str>, Arc<Classification>>>,
     counters: Counters,
+    /// The servers that may take its place, where callers wait for one of them.
+    standby: OnceLock<Standby>,
     /// Tells the pool's tasks that it is being closed.
     closing: watch::Sender<bool>,
     /// The same, for those who look at it all the time.
@@ -109,6 +115,8 @@ impl Pool {
             name: options.name.as_str().into(),
             breaker: options.breaker.map(|limits| limits.breaker(&options.name)),
             doubted: Notify::new(),
+            doubts: AtomicU64::new(0),
+            settled_doubts: AtomicU64::new(0),
             housekeeping: Housekeeping::new(connector.clone()),
             connector,
             idle: Idle::new(),
@@ -124,6 +132,7 @@ impl Pool {
             safe_functions: SafeFunctions::new(&options.behavior.session_safe_functions),
             classifications: Mutex::new(LruCache::new(CLASSIFICATIONS)),
             counters: Counters::default(),
+            standby: OnceLock::new(),
             closing,
             is_closing: AtomicBool::new(false),
             runtime: Handle::current(),
@@ -136,6 +145,11 @@ impl Pool {
     /// The pool's name.
     pub(crate) fn name(&self) -> &Arc<str> {
         &self.0.name
+    }
+
+    /// Whether it is this one.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// How it was configured.
@@ -184,11 +198,32 @@ impl Pool {
     /// An error of the server's.
     pub(crate) fn note_refusal(&self, code: SqlState) {
         if code == SqlState::READ_ONLY_TRANSACTION {
-            self.0.doubted.notify_one();
+            self.doubt();
         }
     }
 
-    /// Resolves when something has happened that a server which is what it was taken for does not do.
+    /// Something has happened that a server which is what it was taken for does not do.
+    pub(super) fn doubt(&self) {
+        self.0.doubts.fetch_add(1, Ordering::Relaxed);
+        self.0.doubted.notify_one();
+    }
+
+    /// How often that was so.
+    pub(crate) fn doubts(&self) -> u64 {
+        self.0.doubts.load(Ordering::Relaxed)
+    }
+
+    /// The server was looked at after so many of these times, and works.
+    pub(crate) fn settle_doubts(&self, doubts: u64) {
+        self.0.settled_doubts.store(doubts, Ordering::Relaxed);
+    }
+
+    /// Whether nobody has looked since the last one.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.doubts() != self.0.settled_doubts.load(Ordering::Relaxed)
+    }
+
+    /// Resolves when [`doubt`](Self::doubt) was called.
     pub(crate) async fn doubted(&self) {
         self.0.doubted.notified().await;
     }
@@ -205,6 +240,11 @@ impl Pool {
         let class = Arc::new(classify(sql, &self.0.safe_functions));
         lock().put(sql.into(), Arc::clone(&class));
         class
+    }
+
+    /// Functions that the user has listed as harmless to a session.
+    pub(crate) fn safe_functions(&self) -> &SafeFunctions {
+        &self.0.safe_functions
     }
 
     /// The same, judged anew, for a text in any encoding.
@@ -237,7 +277,24 @@ impl Pool {
         self.0.admission.waiting() > 0
     }
 
+    /// Has callers wait for a server that takes this one's place, while it is the primary and cannot be
+    /// connected to.
+    pub(crate) fn stand_by(&self, standby: Standby) {
+        // Once: a server belongs to one database.
+        let _ = self.0.standby.set(standby);
+    }
+
     async fn checkout(&self, hold: bool) -> Result<Checkout, Error> {
+        match (self.checkout_here(hold).await, self.0.standby.get()) {
+            (Err(error), Some(standby)) if error.is_of_server() => {
+                standby.checkout_instead(self, hold, error).await
+            }
+            (result, _) => result,
+        }
+    }
+
+    /// A connection of this very pool.
+    pub(crate) async fn checkout_here(&self, hold: bool) -> Result<Checkout, Error> {
         if self.0.is_closing.load(Ordering::Relaxed) {
             return Err(Error::Closed(Arc::clone(&self.0.name)));
         }

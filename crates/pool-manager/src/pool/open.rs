@@ -103,7 +103,7 @@ impl Pool {
             }
             Err(error) => {
                 attempt.failed(&error);
-                self.0.doubted.notify_one();
+                self.doubt();
                 self.0.counters.connect_failed(&error.to_string());
                 Err(Error::Connect(error))
             }

@@ -61,6 +61,10 @@ pub struct PoolStats {
     pub pins: BTreeMap<&'static str, u64>,
     /// State of the circuit breaker, where there is one.
     pub breaker: Option<CircuitBreakerState>,
+    /// Statements answered from memory.
+    pub cache_hits: u64,
+    /// Statements that could have been, and had to be executed.
+    pub cache_misses: u64,
 }
 
 /// What only the pool itself can see.
@@ -91,6 +95,8 @@ pub(crate) struct Counters {
     sessions: AtomicI64,
     pinned: AtomicI64,
     pins: Mutex<BTreeMap<&'static str, u64>>,
+    cache_hits: AtomicU64,
+    cache_misses: AtomicU64,
     last: Mutex<Last>,
 }
 
@@ -165,6 +171,12 @@ impl Counters {
         }
     }
 
+    /// A statement was answered from memory, or was not there.
+    pub(crate) fn cached(&self, hit: bool) {
+        let counter = if hit { &self.cache_hits } else { &self.cache_misses };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// A transaction was opened (1) or has ended (-1).
     pub(crate) fn transactions(&self, change: i64) {
         self.transactions.fetch_add(change, Ordering::Relaxed);
@@ -218,6 +230,8 @@ impl Counters {
             pinned_clients: open(&self.pinned),
             pins: self.pins.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             breaker: gauges.breaker,
+            cache_hits: read(&self.cache_hits),
+            cache_misses: read(&self.cache_misses),
         }
     }
 

@@ -26,7 +26,7 @@ fn is_inactive(key: &str) -> bool {
     let parts: Vec<&str> = key.split('.').skip(1).collect();
     match parts[..] {
         ["monitoring", "expose_rpc"] => false,
-        ["monitoring", ..] | ["features", "cache", ..] => true,
+        ["monitoring", ..] => true,
         _ => false,
     }
 }

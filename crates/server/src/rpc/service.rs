@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use pool_manager::{
     Backends, Error, HeldConnections, HeldLimits, Owner, PoolRegistry, RateExceeded, RateLimit,
+    ResultCache,
 };
 
 use super::forward::Forward;
@@ -45,12 +46,23 @@ pub struct ServiceOptions {
     pub log_queries: bool,
     /// Whether arguments and literals appear in the log.
     pub log_params: bool,
+    /// Answers from memory.
+    pub cache: CacheOptions,
     /// How often each client may ask.
     pub rate_limit: Option<RateLimit>,
     /// Whether PoolStats may be called.
     pub expose_stats: bool,
     /// Where calls to other services go.
     pub forward: Option<ListenAddress>,
+}
+
+/// Answers from memory.
+#[derive(Debug, Clone, Copy)]
+pub struct CacheOptions {
+    /// Most memory for them, bytes; `None`: there are none.
+    pub max_size: Option<u64>,
+    /// How old they may be where the caller does not say.
+    pub ttl: Duration,
 }
 
 /// The service behind the RPC door. Shared by all connections.
@@ -62,6 +74,8 @@ pub struct Service {
     /// Limits and log settings.
     pub options: ServiceOptions,
     pub(super) forward: Option<Forward>,
+    /// Results that may be answered again, where that is wanted.
+    pub(super) cache: Option<ResultCache>,
     /// Whether reads of a client depend on when it wrote last, in any database.
     pub(super) follows_writes: bool,
     owners: AtomicU64,
@@ -76,6 +90,7 @@ impl Service {
         Self {
             forward: forward.map(|address| Forward::new(address, options.max_frame_size)),
             follows_writes,
+            cache: options.cache.max_size.map(ResultCache::new),
             registry,
             held: HeldConnections::default(),
             options,
@@ -123,10 +138,9 @@ impl Writes {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    /// How long ago.
-    pub(super) fn last(&self) -> Option<Duration> {
-        let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        last.map(|last| last.elapsed())
+    /// When.
+    pub(super) fn last(&self) -> Option<Instant> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -57,6 +57,7 @@ static EXECUTE: StructShape = StructShape {
         COLUMNS,
         SQLSTATE,
         ERROR_DETAIL,
+        field("cache", "Cache", Shape::Text),
         REQUEST_ID,
     ],
 };

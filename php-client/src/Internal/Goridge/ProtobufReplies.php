@@ -71,6 +71,9 @@ final class ProtobufReplies
         $fields = ['rows_affected' => (int) $reply->getRowsAffected()] + self::times($reply);
         $columns = self::columns($reply->getColumns());
         $rows = ProtobufValues::rows($reply->getRows());
+        if ($reply->getCache() !== '') {
+            $fields['cache'] = $reply->getCache();
+        }
 
         return $columns === [] && $rows === [] ? $fields : ['rows' => $rows, 'columns' => $columns] + $fields;
     }

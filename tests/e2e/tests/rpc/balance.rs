@@ -1,9 +1,7 @@
 //! Which of two replicas gets a read.
 
-use e2e::{eventually, ok};
+use e2e::{Replicated, WHERE, eventually, ok};
 use serde_json::json;
-
-use crate::replicas::{Replicated, WHERE};
 
 /// Two replicas that both take reads.
 async fn balanced(kind: &str) -> Replicated {

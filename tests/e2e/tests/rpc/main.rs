@@ -6,6 +6,7 @@ mod args;
 mod balance;
 mod batches;
 mod breaker;
+mod cache;
 mod concurrency;
 mod cursors;
 mod disconnects;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use test_support::{RpcClient, StopMode, TestCluster};
 
 /// Every field of the Go plugin's DatabaseStats and ours, but for `last_error`.
-const NUMBERS: [&str; 22] = [
+const NUMBERS: [&str; 24] = [
     "total_connections",
     "idle_connections",
     "active_connections",
@@ -28,6 +28,8 @@ const NUMBERS: [&str; 22] = [
     "transactions_open",
     "sessions_open",
     "pinned_clients",
+    "cache_hits",
+    "cache_misses",
 ];
 
 async fn stats(client: &mut RpcClient) -> Value {
@@ -50,7 +52,12 @@ async fn pool_stats_has_every_field_with_its_type() {
             assert!(stats[name].is_u64(), "{name} in {stats:?}");
         }
         let others: Vec<_> = stats.keys().filter(|key| !NUMBERS.contains(&key.as_str())).collect();
-        assert_eq!(others, ["pins", "last_health_check"], "no last_error before an error");
+        assert_eq!(
+            others,
+            ["pins", "cache_hit_ratio", "last_health_check"],
+            "and no last_error yet"
+        );
+        assert_eq!(stats["cache_hit_ratio"], 0.0);
     }
     assert_eq!(fresh["last_health_check"], "0001-01-01T00:00:00Z", "Go's zero time: never");
     assert_eq!(fresh["max_connections"], 10);

@@ -5,13 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use e2e::{eventually, in_time, ok};
+use e2e::{Replicated, eventually, in_time, ok};
 use serde_json::json;
 use test_support::postgres::StopMode;
 use test_support::wire::{errors, rows};
 use test_support::{RpcClient, WireClient, WireFault};
-
-use crate::replicas::Replicated;
 
 #[tokio::test]
 async fn writes_follow_a_promotion() {
@@ -284,4 +282,67 @@ async fn under_load_from_both_doors_no_acknowledged_write_is_lost_and_none_is_th
     let untrue: Vec<_> =
         once.iter().filter(|n| !acknowledged.contains(n) && !unknown.contains(n)).collect();
     assert!(untrue.is_empty(), "called not executed, and executed: {untrue:?}");
+}
+
+/// With `failover.wait` what is asked for during the gap is answered after it, by whoever takes over.
+#[tokio::test]
+async fn statements_wait_for_a_promotion() {
+    let routing = json!({"failover":
+        {"enabled": true, "retry_interval": "50ms", "max_failures": 1, "wait": "20s"}});
+    let all = Replicated::with(1, routing).await;
+    ok(all.server.client().await.execute("CREATE TABLE t (a int)", json!([])).await);
+    all.caught_up().await;
+    let mut wire = all.server.wire().await;
+    wire.rows("SELECT 1").await;
+    let mut newcomer = all.server.wire().await;
+    all.primary.stop(StopMode::Immediate).await;
+    let (mut rpc, mut begins) = (all.server.client().await, all.server.client().await);
+    let insert = json!({"query": "INSERT INTO t VALUES (1)", "timeout": 15000});
+    let by_rpc = tokio::spawn(async move { rpc.call("Execute", insert).await });
+    let begun = tokio::spawn(async move {
+        let insert = json!({"tx_id": "t", "query": "INSERT INTO t VALUES (2)"});
+        let mut replies = Vec::new();
+        for (method, request) in [
+            ("TransactionBegin", json!({"tx_id": "t"})),
+            ("Execute", insert),
+            ("TransactionCommit", json!({"tx_id": "t"})),
+        ] {
+            replies.push(begins.call(method, request).await);
+        }
+        replies
+    });
+    let by_wire = tokio::spawn(async move { wire.query("INSERT INTO t VALUES (3)").await });
+    let by_newcomer = tokio::spawn(async move {
+        newcomer.query("SET application_name = 'x'").await.unwrap();
+        newcomer.query("INSERT INTO t VALUES (4)").await
+    });
+    all.replicas[0].promote().await;
+    ok(in_time("by RPC", by_rpc).await.unwrap());
+    for reply in in_time("a transaction", begun).await.unwrap() {
+        ok(reply);
+    }
+    for replies in [in_time("by wire", by_wire).await, in_time("a newcomer", by_newcomer).await] {
+        let replies = replies.unwrap().unwrap();
+        assert!(errors(&replies).is_empty(), "{replies:?}");
+    }
+    let mut client = all.server.wire().await;
+    assert_eq!(client.rows("SELECT a FROM t ORDER BY a").await, ["1", "2", "3", "4"]);
+}
+
+/// The wait ends.
+#[tokio::test]
+async fn nobody_waits_for_a_primary_for_ever() {
+    let routing = json!({"failover":
+        {"enabled": true, "retry_interval": "50ms", "max_failures": 1, "wait": "200ms"}});
+    let all = Replicated::with(1, routing).await;
+    let mut client = all.server.client().await;
+    ok(client.execute("CREATE TABLE t (a int)", json!([])).await);
+    all.primary.stop(StopMode::Immediate).await;
+    for _ in 0..2 {
+        let started = tokio::time::Instant::now();
+        let insert = json!({"query": "INSERT INTO t VALUES (1)"});
+        let reply = in_time("an answer", client.call("Execute", insert)).await.unwrap();
+        assert!(reply["error"].is_string(), "{reply}");
+        assert!(started.elapsed() >= Duration::from_millis(150), "{:?}", started.elapsed());
+    }
 }

@@ -1,82 +1,9 @@
 //! Replicas: which server gets a statement, and what happens when one is down or behind.
 
-use std::net::SocketAddr;
-
-use e2e::{TestServer, eventually, failed, ok};
-use serde_json::{Value, json};
+use e2e::{Replicated, WHERE, eventually, failed, ok};
+use serde_json::json;
+use test_support::RpcClient;
 use test_support::postgres::StopMode;
-use test_support::{FaultyLink, RpcClient, TestCluster};
-
-/// A primary with replicas, and a server over them.
-pub(crate) struct Replicated {
-    pub(crate) server: TestServer,
-    pub(crate) primary: TestCluster,
-    pub(crate) replicas: Vec<TestCluster>,
-}
-
-impl Replicated {
-    pub(crate) async fn with(count: usize, routing: Value) -> Self {
-        let (primary, replicas) = TestCluster::with_replicas(count).await;
-        let dsns = replicas.iter().map(TestCluster::dsn).collect();
-        Self::over(primary.dsn(), dsns, routing, primary, replicas).await
-    }
-
-    /// A primary and one replica, each behind a link.
-    pub(crate) async fn linked(routing: Value) -> (Self, FaultyLink, FaultyLink) {
-        let (primary, replicas) = TestCluster::with_replicas(1).await;
-        let (first, its_dsn) = behind_a_link(&primary).await;
-        let (second, other_dsn) = behind_a_link(&replicas[0]).await;
-        let all = Self::over(its_dsn, vec![other_dsn], routing, primary, replicas).await;
-        (all, first, second)
-    }
-
-    async fn over(
-        dsn: String,
-        others: Vec<String>,
-        routing: Value,
-        primary: TestCluster,
-        replicas: Vec<TestCluster>,
-    ) -> Self {
-        // Weights of 1, 3, 5, for those who ask for them.
-        let weighed = (1_u32..).step_by(2).zip(others);
-        let others: Vec<Value> =
-            weighed.map(|(weight, dsn)| json!({"dsn": dsn, "weight": weight})).collect();
-        let more = json!({"backends": {"replicas": others}, "routing": routing});
-        let server = TestServer::start(&dsn, &more).await;
-        Self { server, primary, replicas }
-    }
-
-    /// Runs a statement and tells whether it ran on a replica, and on which port.
-    pub(crate) async fn seen(client: &mut RpcClient, sql: &str, more: Value) -> (bool, i64) {
-        let mut request = json!({"query": sql});
-        request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let reply = ok(client.call("Execute", request).await);
-        let row = &reply["rows"][0];
-        (row["r"].as_bool().unwrap(), row["p"].as_i64().unwrap())
-    }
-
-    /// Waits until a table that the primary has is on every replica.
-    pub(crate) async fn caught_up(&self) {
-        for replica in &self.replicas {
-            eventually("the replica has followed", || async {
-                let admin = replica.admin().await;
-                let sql = "SELECT to_regclass('public.t') IS NOT NULL";
-                replica.admin_in("app").await.query_one(sql, &[]).await.is_ok_and(|row| row.get(0))
-                    && admin.query_one("SELECT pg_is_in_recovery()", &[]).await.is_ok()
-            })
-            .await;
-        }
-    }
-}
-
-async fn behind_a_link(cluster: &TestCluster) -> (FaultyLink, String) {
-    let link = FaultyLink::to(SocketAddr::from(([127, 0, 0, 1], cluster.port()))).await;
-    let port = |port: u16| format!("127.0.0.1:{port}/");
-    let dsn = cluster.dsn().replace(&port(cluster.port()), &port(link.port()));
-    (link, dsn)
-}
-
-pub(crate) const WHERE: &str = "SELECT pg_is_in_recovery() AS r, inet_server_port() AS p";
 
 #[tokio::test]
 async fn reads_go_to_replicas_and_all_else_to_the_primary() {

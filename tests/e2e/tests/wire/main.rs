@@ -17,6 +17,7 @@ mod modes;
 mod prepared;
 mod protocol;
 mod rate;
+mod replicas;
 mod settings;
 mod talk;
 mod tls;

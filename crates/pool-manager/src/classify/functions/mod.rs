@@ -32,6 +32,8 @@ pub(super) enum Effect {
     Harmless,
     /// Does something, but leaves the session as it was.
     SessionSafe,
+    /// Leaves the session as it was, says its owner: whether it writes, the catalogue knows.
+    Listed,
     /// Touches the session, or is unknown.
     Unknown,
     /// Is of use only to a caller that keeps its session or transaction.
@@ -45,6 +47,33 @@ pub(super) enum Effect {
 pub(super) struct CallName<'a> {
     pub(super) schema: Option<Token<'a>>,
     pub(super) name: Token<'a>,
+}
+
+impl CallName<'_> {
+    /// Whether it can be told which name it is.
+    pub(super) fn is_readable(self) -> bool {
+        Part::of(self.name).is_some() && self.schema.is_none_or(|schema| Part::of(schema).is_some())
+    }
+}
+
+/// A function's name, as the catalogue has it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FunctionName {
+    /// `None`: whichever the search_path finds.
+    pub schema: Option<Box<str>>,
+    /// The name.
+    pub name: Box<str>,
+}
+
+impl FunctionName {
+    /// None where an identifier cannot be read.
+    pub(super) fn of(call: CallName<'_>) -> Option<Self> {
+        let schema = match call.schema {
+            Some(schema) => Some(Part::of(schema)?.folded()),
+            None => None,
+        };
+        Some(Self { schema, name: Part::of(call.name)?.folded() })
+    }
 }
 
 /// Looks a called function up: first among the user's own safe ones, then among the built-in.
@@ -63,7 +92,7 @@ pub(super) fn effect(call: CallName<'_>, safe: &SafeFunctions) -> Effect {
         return Effect::Harmless;
     }
     if safe.contains(schema, name) {
-        return Effect::SessionSafe;
+        return Effect::Listed;
     }
     match schema {
         Some(schema) if is_information_schema_helper(schema, name) => Effect::Harmless,
@@ -139,6 +168,11 @@ impl<'a> Part<'a> {
     /// folded to lower case.
     fn compare(self, text: &str) -> Ordering {
         if self.quoted { text.cmp(self.text) } else { compare_folded(text, self.text) }
+    }
+
+    /// As PostgreSQL reads it.
+    fn folded(self) -> Box<str> {
+        if self.quoted { self.text.into() } else { self.text.to_ascii_lowercase().into() }
     }
 
     fn bytes(self) -> impl Iterator<Item = u8> {

@@ -92,15 +92,60 @@ fn names_are_folded_unless_quoted() {
 #[test]
 fn listed_functions_are_believed_as_written() {
     let safe = SafeFunctions::new(["Slugify", " app.Total ", "setseed", ""]);
-    assert_eq!(effect_of("slugify", &safe), Effect::SessionSafe);
-    assert_eq!(effect_of("SLUGIFY", &safe), Effect::SessionSafe);
+    assert_eq!(effect_of("slugify", &safe), Effect::Listed);
+    assert_eq!(effect_of("SLUGIFY", &safe), Effect::Listed);
     assert_eq!(effect_of("app.slugify", &safe), Effect::Unknown);
-    assert_eq!(effect_of("app.total", &safe), Effect::SessionSafe);
-    assert_eq!(effect_of("\"app\".\"total\"", &safe), Effect::SessionSafe);
+    assert_eq!(effect_of("app.total", &safe), Effect::Listed);
+    assert_eq!(effect_of("\"app\".\"total\"", &safe), Effect::Listed);
     assert_eq!(effect_of("total", &safe), Effect::Unknown);
     assert_eq!(effect_of("\"app.total\"", &safe), Effect::Unknown);
-    assert_eq!(effect_of("setseed", &safe), Effect::SessionSafe);
+    assert_eq!(effect_of("setseed", &safe), Effect::Listed);
     assert_eq!(effect_of("pg_stat_reset", &safe), Effect::Unknown);
     assert!(!safe.is_empty());
     assert!(SafeFunctions::new([" "]).is_empty());
+}
+
+#[test]
+fn called_functions_are_told_by_name() {
+    use crate::classify::{called_functions, classify};
+    let safe = SafeFunctions::new(["listed"]);
+    let names = |sql: &str| -> Vec<String> {
+        let found = called_functions(sql, &safe, 9).unknown.into_iter();
+        let full = |found: FunctionName| match found.schema {
+            Some(schema) => format!("{schema}.{}", found.name),
+            None => found.name.into(),
+        };
+        found.map(full).collect()
+    };
+    for (sql, expected) in [
+        (
+            "SELECT f(1), F(2), \"F\"(3), app.g(lower('x')), listed()",
+            &["F", "f", "listed", "app.g"][..],
+        ),
+        ("SELECT 1 FROM h() WHERE EXISTS (SELECT i())", &["h", "i"]),
+        ("SELECT count(*), now() FROM t", &[]),
+    ] {
+        assert_eq!(names(sql), expected, "{sql}");
+        let class = classify(sql, &safe);
+        assert_eq!(class.asks_catalogue, !expected.is_empty(), "{sql}");
+        assert_eq!(class.read_only, expected.is_empty(), "{sql}");
+    }
+    // Whatever they are, this writes, or cannot be read.
+    for sql in [
+        "SELECT f() FOR UPDATE",
+        "WITH w AS (DELETE FROM t RETURNING a) SELECT f(a) FROM w",
+        "SELECT f() INTO t",
+        "SELECT f(), nextval('s')",
+        "SELECT f(), set_config('a', 'b', true)",
+        "SELECT U&\"f\"()",
+        "SELECT a.b.f()",
+        "SELECT f(); SELECT f()",
+        "INSERT INTO t SELECT f()",
+        "CALL f()",
+    ] {
+        assert!(!classify(sql, &safe).asks_catalogue, "{sql}");
+    }
+    let called = called_functions("SELECT a(), lower('x'), c()", &safe, 9);
+    assert_eq!((called.all.len(), called.unknown.len()), (3, 2));
+    assert_eq!(called_functions("SELECT a(), b(), c()", &safe, 2).all.len(), 2, "bounded");
 }

@@ -117,9 +117,16 @@ fn functions_that_need_a_session() {
 fn transaction_control() {
     use TransactionControl as T;
     for (sql, control, need) in [
-        ("BEGIN", T::Begin, SessionNeed::Begin),
-        ("begin isolation level serializable", T::Begin, SessionNeed::Begin),
-        ("START TRANSACTION READ ONLY", T::Begin, SessionNeed::Begin),
+        ("BEGIN", T::Begin { read_only: false }, SessionNeed::Begin),
+        ("begin isolation level serializable", T::Begin { read_only: false }, SessionNeed::Begin),
+        ("begin read only read write", T::Begin { read_only: false }, SessionNeed::Begin),
+        ("BEGIN READ ONLY; SELECT 1", T::Begin { read_only: true }, SessionNeed::Begin),
+        (
+            "begin isolation level serializable read only",
+            T::Begin { read_only: false },
+            SessionNeed::Begin,
+        ),
+        ("START TRANSACTION READ ONLY", T::Begin { read_only: true }, SessionNeed::Begin),
         ("COMMIT", T::Commit { chain: false }, SessionNeed::Commit),
         ("END TRANSACTION", T::Commit { chain: false }, SessionNeed::Commit),
         ("COMMIT WORK AND CHAIN", T::Commit { chain: true }, SessionNeed::Commit),

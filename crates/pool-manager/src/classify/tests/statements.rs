@@ -46,7 +46,7 @@ fn begin_atomic_bodies_are_not_cut() {
 fn the_text_tells_what_any_statement_does() {
     let found = classify_plain("SELECT 1; BEGIN; LISTEN c; COMMIT");
     assert_eq!(found.kind, StatementKind::Select);
-    assert_eq!(found.transaction, TransactionControl::Begin);
+    assert_eq!(found.transaction, TransactionControl::Begin { read_only: false });
     assert_eq!(found.needs_session, Some(SessionNeed::Listen));
     assert!(!found.clean && !found.taints);
 }

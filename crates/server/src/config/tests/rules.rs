@@ -171,7 +171,7 @@ fn what_is_not_active_yet_is_listed() {
          replicas: [{dsn: postgres://u@r}], routing: {read_write_split: true}}}",
     ));
     let keys: Vec<String> = config.inactive().into_iter().map(|inactive| inactive.key).collect();
-    assert_eq!(keys, ["pgpool.monitoring.collect", "pgpool.features.cache.enabled"]);
+    assert_eq!(keys, ["pgpool.monitoring.collect"]);
     assert_eq!(load(MINIMAL).inactive(), []);
 }
 

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::values::ByteSize;
+use crate::rpc::CacheOptions;
 
 /// Features that are off until asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -81,6 +82,13 @@ impl CircuitBreakerConfig {
     pub(crate) fn limits(&self) -> Option<BreakerLimits> {
         let Self { enabled, threshold, timeout } = *self;
         enabled.then(|| BreakerLimits { threshold, timeout: timeout.get() })
+    }
+}
+
+impl CacheConfig {
+    /// What of it the doors have to know.
+    pub(crate) fn options(&self) -> CacheOptions {
+        CacheOptions { max_size: self.enabled.then(|| self.max_size.bytes()), ttl: self.ttl.get() }
     }
 }
 

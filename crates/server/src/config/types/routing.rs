@@ -1,9 +1,7 @@
 //! `routing`: which backend gets a statement.
 
-use std::time::Duration;
-
 use pool_manager::config::{GoDuration, SettingError};
-use pool_manager::{BackendsOptions, RoutingRules};
+use pool_manager::{BackendsOptions, OwnWrites, RoutingRules};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -28,9 +26,10 @@ pub struct RoutingConfig {
     pub max_lag: ByteSize,
     /// The same in time since the last transaction that it has replayed; 0 = however long.
     pub max_lag_time: GoDuration,
-    /// Whether reads of a client that has just written go to the primary: off or primary.
+    /// Where a client reads that has written: off (wherever others do), primary (there, for a while)
+    /// or lsn (there, until a replica has replayed what was written).
     pub read_your_writes: ReadYourWrites,
-    /// How long after a write they do.
+    /// With primary: for how long.
     pub read_your_writes_window: GoDuration,
     /// What happens when a backend is down.
     pub failover: FailoverConfig,
@@ -43,9 +42,11 @@ pub struct RoutingConfig {
 pub enum ReadYourWrites {
     /// Wherever others do: it may find what was there before.
     Off,
-    /// On the primary.
+    /// On the primary, for a while.
     #[default]
     Primary,
+    /// On the primary until a replica is known to have replayed it.
+    Lsn,
 }
 
 /// How a replica is chosen.
@@ -75,6 +76,9 @@ pub struct FailoverConfig {
     /// Failures in a row after which a backend counts as down.
     #[schemars(range(min = 1))]
     pub max_failures: u32,
+    /// How long statements for the primary wait while there is none that works, as during a
+    /// promotion; 0 = they fail at once.
+    pub wait: GoDuration,
 }
 
 impl Default for RoutingConfig {
@@ -95,7 +99,8 @@ impl Default for RoutingConfig {
 
 impl Default for FailoverConfig {
     fn default() -> Self {
-        Self { enabled: false, retry_interval: GoDuration::from_secs(1), max_failures: 3 }
+        let retry_interval = GoDuration::from_secs(1);
+        Self { enabled: false, retry_interval, max_failures: 3, wait: GoDuration::ZERO }
     }
 }
 
@@ -150,10 +155,12 @@ impl RoutingConfig {
             interval: self.failover.retry_interval.get(),
             max_lag: Some(self.max_lag.bytes()).filter(|most| *most > 0),
             max_lag_time: self.max_lag_time.limit(),
-            write_window: match self.read_your_writes {
-                ReadYourWrites::Off => Duration::ZERO,
-                ReadYourWrites::Primary => self.read_your_writes_window.get(),
+            own_writes: match (self.read_your_writes, self.read_your_writes_window.limit()) {
+                (ReadYourWrites::Off, _) | (ReadYourWrites::Primary, None) => OwnWrites::Ignored,
+                (ReadYourWrites::Primary, Some(window)) => OwnWrites::OnPrimary(window),
+                (ReadYourWrites::Lsn, _) => OwnWrites::Replayed,
             },
+            patience: self.failover.wait.get(),
         }
     }
 }

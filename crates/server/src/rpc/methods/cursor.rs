@@ -116,7 +116,7 @@ async fn open(
     let names = (request.tx_id.as_deref(), request.session_id.as_deref());
     let (database, route) = (request.database.as_deref(), request.route.as_deref());
     let wish = Wish { database, names, route };
-    let (place, _writing) = place(context, &wish, std::iter::once(statement.sql))?;
+    let (place, _writing) = place(context, &wish, std::iter::once(statement.sql)).await?;
     let (id, columns) = match place {
         Place::Held(kind, name) => service.held.open_cursor_in(kind, name, &statement).await?,
         Place::Pool(pool) => {

@@ -6,6 +6,7 @@ use goridge_framing::fields::Entries;
 use pool_manager::values::Args;
 use pool_manager::{CommandTag, Error, Statement};
 
+use super::cached::{self, CacheWord, cache_wish};
 use super::place::{Place, Wish, place};
 use super::query_log::log;
 use super::request::{self, SettingValue};
@@ -38,6 +39,8 @@ goridge_framing::request_fields! {
         simple: Option<bool>,
         /// "auto", "primary" or "replica".
         route: Option<String>,
+        /// How old an answer from memory may be, milliseconds; 0 = none from there, -1 = as configured.
+        cache_ttl: Option<i64>,
         /// Echoed.
         request_id: Option<String>,
     }
@@ -53,8 +56,11 @@ pub(in crate::rpc) async fn execute(
     let result = run(context, request, &mut reply).await;
     let took = started.elapsed();
     match result {
-        Ok(tag) => {
+        Ok((tag, cached)) => {
             reply.field("rows_affected", &tag.rows_affected());
+            if let Some(word) = cached {
+                reply.field("cache", word);
+            }
         }
         Err(error) => {
             reply.restart();
@@ -69,7 +75,7 @@ async fn run(
     context: &Context<'_>,
     request: ExecuteRequest,
     reply: &mut Reply<'_>,
-) -> Result<CommandTag, Error> {
+) -> Result<(CommandTag, CacheWord), Error> {
     context.admit()?;
     let query = request::required("query", request.query.as_deref())?;
     let settings = request::settings(request.settings)?;
@@ -81,20 +87,23 @@ async fn run(
         simple: request.simple.unwrap_or(false),
     };
     let style = request::style(request.result.as_deref(), request.types.as_deref(), reply.codec())?;
+    let cache = cache_wish(request.cache_ttl)?;
     let names = (request.tx_id.as_deref(), request.session_id.as_deref());
     let (database, route) = (request.database.as_deref(), request.route.as_deref());
     let wish = Wish { database, names, route };
-    let (place, _writing) = place(context, &wish, std::iter::once(query))?;
+    let (place, _writing) = place(context, &wish, std::iter::once(query)).await?;
     let started = Instant::now();
     let mut rows = ResultWriter::new(&mut **reply, style);
-    let result = match place {
+    let (result, cached) = match place {
         Place::Held(kind, name) => {
-            context.service.held.execute(kind, name, &statement, &mut rows).await
+            (context.service.held.execute(kind, name, &statement, &mut rows).await, None)
         }
-        Place::Pool(pool) => pool.execute(&statement, &mut rows).await,
+        Place::Pool(pool) => {
+            cached::execute(context, pool, database, cache, &statement, &mut rows).await
+        }
     };
     let took = rows.took();
     log(context, &statement, started.elapsed(), took, result.as_ref().err());
     let tag = result?;
-    rows.finish().map(|_| tag).map_err(|error| too_large(&error))
+    rows.finish().map(|_| (tag, cached)).map_err(|error| too_large(&error))
 }

@@ -129,7 +129,7 @@ async fn run(
     let names = (request.tx_id.as_deref(), request.session_id.as_deref());
     let (database, route) = (request.database.as_deref(), request.route.as_deref());
     let wish = Wish { database, names, route };
-    let (place, _writing) = place(context, &wish, statements.iter().map(|(sql, _)| *sql))?;
+    let (place, _writing) = place(context, &wish, statements.iter().map(|(sql, _)| *sql)).await?;
     let mut results = Results::new(context, reply, style, &batch);
     let end = match place {
         Place::Held(kind, name) => {

@@ -1,6 +1,7 @@
 //! The methods of the service, one per file. Each reads its request, does its work in
 //! pool-manager, and finishes its reply whatever happens.
 
+mod cached;
 mod cursor;
 mod execute;
 mod execute_batch;

@@ -1,9 +1,9 @@
 //! Where statements run: on a server of a database, or in a transaction or session of the caller's.
 
-use pool_manager::{DatabasePool, Error, HeldKind, PRIMARY, Route, SqlState};
+use pool_manager::{Backends, DatabasePool, Error, HeldKind, PRIMARY, Route, SqlState};
 
 use super::request;
-use crate::rpc::service::{Context, Writes};
+use crate::rpc::service::{Context, Service, Writes};
 
 /// Where to run.
 pub(super) enum Place<'a> {
@@ -26,24 +26,26 @@ pub(super) struct Wish<'a> {
 /// To be kept for as long as what may write is under way. The client's other reads must see it from
 /// its begin, since calls run side by side, and for a while after its end.
 #[must_use]
-pub(super) struct Writing<'a>(Option<&'a Writes>);
+pub(super) struct Writing<'a>(Option<(&'a Writes, &'a Service)>);
 
 impl<'a> Writing<'a> {
     fn new(context: &Context<'a>, writes: bool) -> Self {
-        let noted = Some(context.writes).filter(|_| writes);
-        noted.inspect(|writes| writes.note());
+        let noted = writes.then_some((context.writes, context.service));
+        noted.inspect(|(writes, _)| writes.note());
         Self(noted)
     }
 }
 
 impl Drop for Writing<'_> {
     fn drop(&mut self) {
-        self.0.inspect(|writes| writes.note());
+        let Some((writes, service)) = self.0 else { return };
+        writes.note();
+        service.registry.databases().for_each(Backends::note_write);
     }
 }
 
 /// The place for these statements, which stay together.
-pub(super) fn place<'a, 'b>(
+pub(super) async fn place<'a, 'b>(
     context: &Context<'a>,
     wish: &Wish<'a>,
     texts: impl Iterator<Item = &'b str>,
@@ -55,6 +57,7 @@ pub(super) fn place<'a, 'b>(
         let backends = service.registry.database(database.unwrap_or(PRIMARY))?;
         let wrote = if backends.follows_writes() { context.writes.last() } else { None };
         let (pool, writes) = backends.for_statements(texts, route, wrote);
+        let pool = at_work(backends, pool).await;
         return Ok((Place::Pool(pool), Writing::new(context, writes)));
     };
     if let Some(database) = database {
@@ -70,7 +73,7 @@ pub(super) fn writing_in<'a>(context: &Context<'a>, kind: HeldKind, name: &str) 
 }
 
 /// The server for a transaction or session.
-pub(super) fn place_to_hold<'a>(
+pub(super) async fn place_to_hold<'a>(
     context: &Context<'a>,
     database: Option<&str>,
     read_only: bool,
@@ -80,7 +83,12 @@ pub(super) fn place_to_hold<'a>(
     let backends = context.service.registry.database(name)?;
     let wrote = if backends.follows_writes() { context.writes.last() } else { None };
     let (pool, writes) = backends.for_transaction(read_only, route(asked)?, wrote);
-    Ok((pool, Writing::new(context, writes)))
+    Ok((at_work(backends, pool).await, Writing::new(context, writes)))
+}
+
+/// The pool, or, of the server that takes writes, the one that does once there is one.
+async fn at_work<'a>(backends: &'a Backends, pool: &'a DatabasePool) -> &'a DatabasePool {
+    if std::ptr::eq(pool, backends.primary()) { backends.primary_at_work().await } else { pool }
 }
 
 fn route(text: Option<&str>) -> Result<Route, Error> {

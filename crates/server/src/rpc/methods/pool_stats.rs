@@ -36,6 +36,10 @@ struct DatabaseStats {
     pins: BTreeMap<&'static str, u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     breaker: Option<&'static str>,
+    cache_hits: u64,
+    cache_misses: u64,
+    /// Of all that asked for an answer from memory; 0 to 1.
+    cache_hit_ratio: f64,
     total_acquired: u64,
     total_released: u64,
     acquire_count: u64,
@@ -68,6 +72,9 @@ impl DatabaseStats {
             pinned_clients: stats.pinned_clients,
             pins: stats.pins,
             breaker: stats.breaker.map(CircuitBreakerState::as_str),
+            cache_hits: stats.cache_hits,
+            cache_misses: stats.cache_misses,
+            cache_hit_ratio: ratio(stats.cache_hits, stats.cache_misses),
             total_acquired: stats.total_acquired,
             total_released: stats.total_released,
             acquire_count: stats.acquire_count,
@@ -94,6 +101,12 @@ const NEVER_CHECKED: &str = "0001-01-01T00:00:00Z";
 
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn ratio(hits: u64, misses: u64) -> f64 {
+    #[allow(clippy::cast_precision_loss, reason = "a ratio needs no more than 52 bits")]
+    let (hits, all) = (hits as f64, hits.saturating_add(misses) as f64);
+    if all > 0.0 { hits / all } else { 0.0 }
 }
 
 fn average_ms(total: Duration, count: u64) -> u64 {

@@ -1,7 +1,7 @@
 //! `pgpool.TransactionBegin`.
 
 use goridge_framing::fields::Entries;
-use pool_manager::{Error, TransactionOptions, parse_isolation};
+use pool_manager::{Error, IsolationLevel, TransactionOptions, parse_isolation};
 
 use super::place::place_to_hold;
 use super::request::{self, SettingValue};
@@ -60,7 +60,9 @@ async fn begin(context: &Context<'_>, request: TransactionBeginRequest) -> Resul
     let limits =
         request::held_limits(service.options.held, request.idle_timeout, request.max_lifetime)?;
     let (database, route) = (request.database.as_deref(), request.route.as_deref());
-    let (pool, _writing) = place_to_hold(context, database, options.read_only, route)?;
+    // No replica has serializable transactions.
+    let can_leave = options.read_only && options.isolation != Some(IsolationLevel::Serializable);
+    let (pool, _writing) = place_to_hold(context, database, can_leave, route).await?;
     let name = request.tx_id.as_deref().filter(|name| !name.is_empty());
     service.held.begin_transaction(pool, context.owner, name, &options, limits).await
 }

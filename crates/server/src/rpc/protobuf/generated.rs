@@ -113,6 +113,8 @@ pub struct ExecuteRequest {
     pub request_id: ::prost::alloc::string::String,
     #[prost(string, tag = "10")]
     pub route: ::prost::alloc::string::String,
+    #[prost(int64, optional, tag = "11")]
+    pub cache_ttl: ::core::option::Option<i64>,
 }
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(default)]
@@ -136,6 +138,8 @@ pub struct ExecuteResponse {
     pub error_detail: ::core::option::Option<ErrorDetail>,
     #[prost(string, tag = "9")]
     pub request_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "10")]
+    pub cache: ::prost::alloc::string::String,
 }
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(default)]
