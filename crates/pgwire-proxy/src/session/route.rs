@@ -197,8 +197,10 @@ impl Session {
     fn plan_batch(&self, mut rest: &[u8]) -> Plan {
         let mut batch = Batch::default();
         loop {
-            let Header::Message { tag, total } = frontend::header(rest) else {
-                return Plan::Unfinished;
+            let (tag, total) = match frontend::header(rest) {
+                Header::Message { tag, total } => (tag, total),
+                Header::Incomplete => return Plan::Unfinished,
+                Header::UnknownType(_) | Header::BadLength => return Plan::Writes,
             };
             let Some((message, behind)) = rest.split_at_checked(total) else {
                 return Plan::Unfinished;

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use crate::DatabasePool;
-use crate::classify::Classification;
+use crate::classify::{Classification, StatementKind};
 use balance::Balance;
 pub use balance::LoadBalance;
 use functions::{Functions, Which};
@@ -248,6 +248,9 @@ impl Backends {
     /// says of the functions that it calls.
     pub fn is_read(&self, sql: &str, class: &Classification) -> bool {
         self.0.rules.decide(sql).unwrap_or_else(|| {
+            if class.kind == StatementKind::Show && rules::asks_for_role(sql) {
+                return false;
+            }
             class.read_only || (class.asks_catalogue && self.calls_only(sql, Which::Unknown))
         })
     }

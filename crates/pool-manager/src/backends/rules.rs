@@ -52,6 +52,17 @@ impl RoutingRules {
     }
 }
 
+/// Whether a SHOW asks if this is a replica: drivers do, and mean whoever takes their writes.
+pub(super) fn asks_for_role(sql: &str) -> bool {
+    let word = |word: &str| {
+        let word = word.trim_end_matches(';');
+        ["transaction_read_only", "in_hot_standby"]
+            .iter()
+            .any(|name| word.eq_ignore_ascii_case(name))
+    };
+    sql.split_ascii_whitespace().any(word)
+}
+
 /// Whether a text asks for an answer from memory: `/* pgpool:cache */`.
 pub fn wants_cache(sql: &str) -> bool {
     hints(sql).any(|word| word == "cache")
@@ -98,6 +109,14 @@ mod tests {
         }
         assert_eq!(rules.decide(&format!("SELECT 1 -- {}", "x".repeat(MAX_MATCHED))), Some(false));
         assert_eq!(RoutingRules::default().decide("SELECT 1"), None);
+    }
+
+    #[test]
+    fn questions_for_the_role_are_told_from_others() {
+        assert!(
+            asks_for_role("SHOW TRANSACTION_READ_ONLY") && asks_for_role("show in_hot_standby;")
+        );
+        assert!(!asks_for_role("SHOW default_transaction_read_only"));
     }
 
     #[test]

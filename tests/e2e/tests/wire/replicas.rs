@@ -59,6 +59,7 @@ async fn queries_find_their_server() {
         let found = client.rows(sql).await;
         assert_eq!(found[0].starts_with('t'), expected, "{sql}: {found:?}");
     }
+    assert_eq!(client.rows("SHOW transaction_read_only").await, ["off"]);
     // Transactions stay where they begin.
     for (begin, expected) in [
         ("BEGIN", false),

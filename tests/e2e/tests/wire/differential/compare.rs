@@ -14,6 +14,7 @@
 //! | what comes of a batch that Terminate or a wrong length cuts off | nobody listens |
 //! | in a failed transaction a statement's own error gives way to that of the transaction | its connection need not have the statement, and cannot prepare it then |
 //! | DEALLOCATE of a name, prepared under a name itself or run again | the name is looked up by Parse, not by Execute |
+//! | the words of error 25006, in a transaction READ ONLY | a replica says that it recovers |
 
 use test_support::wire::{Reply, WireFault};
 
@@ -51,7 +52,9 @@ impl Replies {
             return self.replies.starts_with(&proxy.replies)
                 || proxy.replies.starts_with(&self.replies);
         }
-        let is_same = |(a, b): (&Reply, &Reply)| a == b || (a.tag == b'E' && says_failed(b));
+        let is_same = |(a, b): (&Reply, &Reply)| {
+            a == b || (a.tag == b'E' && has_code(b, "25P02")) || both_have_code(a, b, "25006")
+        };
         self.end == proxy.end
             && self.end != End::Silence
             && self.replies.len() == proxy.replies.len()
@@ -59,9 +62,12 @@ impl Replies {
     }
 }
 
-/// The error of every statement in a failed transaction.
-fn says_failed(reply: &Reply) -> bool {
-    reply.error().is_some_and(|fault| fault.code() == "25P02")
+fn has_code(reply: &Reply, code: &str) -> bool {
+    reply.error().is_some_and(|fault| fault.code() == code)
+}
+
+fn both_have_code(one: &Reply, other: &Reply, code: &str) -> bool {
+    has_code(one, code) && has_code(other, code)
 }
 
 impl std::fmt::Debug for Replies {
