@@ -64,11 +64,6 @@ impl Routing {
     pub(super) fn replica(&self) -> Option<&DatabasePool> {
         self.replica.as_ref()
     }
-
-    /// No connection can be had there: the primary has to do.
-    pub(super) fn falls_back(&mut self) {
-        self.replica = None;
-    }
 }
 
 /// What the settings ask for; what they cannot ask for counts as nothing.

@@ -54,13 +54,6 @@ impl Session {
             Some(connection) => Ok(Some(connection)),
             None => self.wait_for_connection().await,
         };
-        let offered = match (offered, &mut self.routing) {
-            (Err(error), Some(routing)) if routing.replica().is_some() && error.is_of_server() => {
-                routing.falls_back();
-                self.wait_for_connection().await
-            }
-            (offered, _) => offered,
-        };
         let mut connection = match offered {
             Ok(Some(connection)) => connection,
             Ok(None) => {

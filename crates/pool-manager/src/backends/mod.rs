@@ -149,8 +149,6 @@ impl Backends {
         }));
         if backends.0.members.len() > 1 {
             watch::start(&backends.0);
-        }
-        if backends.waits() {
             let standby = Standby::of(&backends.0);
             backends.pools().for_each(|pool| pool.pool().stand_by(standby.clone()));
         }

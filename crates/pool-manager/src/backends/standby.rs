@@ -1,5 +1,6 @@
-//! What a pool asks when its server, the primary, cannot be connected to: for another one that takes
-//! writes, for as long as callers are to wait for that.
+//! What a pool asks when its server cannot be connected to: a replica's for the primary, which can do
+//! whatever that one was to do; the primary's for another one that takes writes, for as long as callers
+//! are to wait for that.
 
 use std::sync::{Arc, Weak};
 
@@ -18,8 +19,8 @@ impl Standby {
         Self(Arc::downgrade(inner))
     }
 
-    /// A connection to whichever server takes writes, or the `error` that `pool`'s has given: when it is
-    /// not the one that should, or the time is over. Nothing has been executed up to now.
+    /// A connection to whichever server takes writes, or the `error` that `pool`'s has given. Nothing
+    /// has been executed up to now.
     pub(crate) async fn checkout_instead(
         &self,
         pool: &Pool,
@@ -28,7 +29,8 @@ impl Standby {
     ) -> Result<Checkout, Error> {
         let Some(inner) = self.0.upgrade() else { return Err(error) };
         if !inner.primary().pool().is(pool) {
-            return Err(error);
+            let instead = inner.primary().pool().checkout_here(hold).await;
+            return instead.map_err(|_| error);
         }
         let until = Instant::now() + inner.options.patience;
         let mut last = error;

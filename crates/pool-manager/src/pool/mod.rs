@@ -96,7 +96,7 @@ struct Shared {
     safe_functions: SafeFunctions,
     classifications: Mutex<LruCache<Box<str>, Arc<Classification>>>,
     counters: Counters,
-    /// The servers that may take its place, where callers wait for one of them.
+    /// The servers that may take its place.
     standby: OnceLock<Standby>,
     /// Tells the pool's tasks that it is being closed.
     closing: watch::Sender<bool>,
@@ -277,8 +277,7 @@ impl Pool {
         self.0.admission.waiting() > 0
     }
 
-    /// Has callers wait for a server that takes this one's place, while it is the primary and cannot be
-    /// connected to.
+    /// Has others of these servers take this one's place while it cannot be connected to.
     pub(crate) fn stand_by(&self, standby: Standby) {
         // Once: a server belongs to one database.
         let _ = self.0.standby.set(standby);

@@ -28,5 +28,6 @@ mod sessions;
 mod settings;
 mod shutdown;
 mod statements;
+mod storms;
 mod transactions;
 mod types;
