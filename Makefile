@@ -103,6 +103,12 @@ bench-proxy: ## Measure the PostgreSQL door beside pgbouncer (PGBOUNCER=path), p
 	@sh scripts/install-deps.sh compiler postgres php-test bench
 	@bash scripts/bench-proxy.sh
 
+.PHONY: bench-routing
+bench-routing: ## Measure what reads from replicas cost and bring, print tables for docs/benchmarks.md
+	@sh scripts/check-rust.sh
+	@sh scripts/install-deps.sh compiler postgres php-test bench
+	@bash scripts/bench-routing.sh
+
 .PHONY: clean
 clean: ## Remove everything that was built, the tests' template cluster included
 	$(CARGO) clean

@@ -173,7 +173,7 @@ mod tests {
         let more = ["--warmup", "0.1", "--pid", &own, "--address", address];
         match crate::Cli::parse_from(cli.into_iter().chain(more)).mode {
             crate::Mode::Execute(args) => args,
-            crate::Mode::Idle(_) => panic!("wrong mode"),
+            _ => panic!("wrong mode"),
         }
     }
 

@@ -6,6 +6,7 @@ mod client;
 mod execute;
 mod idle;
 mod process;
+mod route;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -28,6 +29,8 @@ enum Mode {
     Execute(ExecuteArgs),
     /// Connections that are open and do nothing: the server's memory.
     Idle(IdleArgs),
+    /// Nothing but finding the server of a statement, in this process.
+    Route(RouteArgs),
 }
 
 /// What both modes need.
@@ -95,6 +98,13 @@ struct IdleArgs {
     settle: Duration,
 }
 
+#[derive(Debug, Args)]
+struct RouteArgs {
+    /// How often each.
+    #[arg(long, default_value_t = 1_000_000)]
+    calls: u32,
+}
+
 /// The doors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Protocol {
@@ -121,6 +131,7 @@ async fn main() -> ExitCode {
     let (json, result) = match &cli.mode {
         Mode::Execute(args) => (args.common.json, execute::run(args).await),
         Mode::Idle(args) => (args.common.json, idle::run(args).await),
+        Mode::Route(args) => (true, route::run(args).await),
     };
     match result {
         Ok(report) => {
