@@ -11,6 +11,7 @@ use pool_manager::RateLimit;
 use crate::database::Database;
 use crate::limit::{ClientLimit, Seat};
 use crate::login::Welcomes;
+use crate::query_log::QueryLog;
 use crate::session;
 use crate::signals::Registry;
 use crate::stream::ClientStream;
@@ -37,6 +38,8 @@ pub struct ProxyOptions {
     pub rate_limit: Option<RateLimit>,
     /// TLS with clients that connect by TCP.
     pub tls: Option<TlsServer>,
+    /// Who is told of statements that have ended.
+    pub query_log: Option<Arc<QueryLog>>,
 }
 
 /// The PostgreSQL front door.

@@ -100,6 +100,11 @@ impl DatabasePool {
         self.pool.name()
     }
 
+    /// The database that it is a server of, by its name in the configuration.
+    pub fn database(&self) -> &str {
+        &self.pool.options().database
+    }
+
     /// A connection of one's own for several statements, without a transaction.
     pub async fn acquire(&self) -> Result<Session, Error> {
         Session::begin(&self.pool, &Settings::default()).await

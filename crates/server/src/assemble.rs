@@ -7,6 +7,7 @@ use pool_manager::config::BackendConfig;
 use pool_manager::{Backend, Backends, DatabasePool, HeldLimits, PoolLimits, RoutingRules};
 
 use crate::config::{ByteSize, Config, PoolMode, SettingError, UserConfig};
+use crate::query_log::QueryLog;
 use crate::rpc::ServiceOptions;
 use crate::serve::ServeError;
 
@@ -128,6 +129,7 @@ pub(crate) fn proxy(config: &Config, pools: &Pools) -> Result<Arc<Proxy>, ServeE
         wait_notice: config.proxy.wait_notice.limit(),
         rate_limit: config.features.rate_limit.limit(),
         tls: config.proxy.tls.server().map_err(within)?,
+        query_log: QueryLog::new(&config.logging).of_proxy(),
     };
     Ok(Proxy::new(databases, options))
 }
@@ -138,7 +140,6 @@ fn bytes(size: ByteSize) -> usize {
 }
 
 pub(crate) fn service_options(config: &Config) -> ServiceOptions {
-    let slow = &config.logging.slow_query;
     ServiceOptions {
         max_frame_size: bytes(config.rpc.max_frame_size),
         max_in_flight: config.rpc.max_in_flight as usize,
@@ -146,9 +147,7 @@ pub(crate) fn service_options(config: &Config) -> ServiceOptions {
             idle_timeout: config.transactions.idle_timeout.limit(),
             max_lifetime: config.transactions.max_lifetime.limit(),
         },
-        slow_query: slow.enabled.then(|| slow.threshold.get()),
-        log_queries: config.logging.log_queries,
-        log_params: config.logging.log_params,
+        query_log: QueryLog::new(&config.logging),
         cache: config.features.cache.options(),
         rate_limit: config.features.rate_limit.limit(),
         expose_stats: config.monitoring.expose_rpc,

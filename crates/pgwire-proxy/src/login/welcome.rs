@@ -20,7 +20,7 @@ const MAX_PACKET: usize = 512;
 /// What a startup packet has led to.
 pub(crate) struct Welcome {
     /// Who the client says it is.
-    pub(crate) user: Box<str>,
+    pub(crate) user: Arc<str>,
     /// The minor version of the protocol that it asked for.
     pub(crate) minor: u16,
     /// Who decides about it.

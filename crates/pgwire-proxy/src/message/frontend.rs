@@ -99,17 +99,28 @@ impl<'a> Bind<'a> {
 impl<'a> Bind<'a> {
     /// The parameters' values, as far as they are there and not NULL.
     pub(crate) fn values(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.parameters().flatten().map(|(_, value)| value)
+    }
+
+    /// The parameters as far as they are there: whether binary, and the value; `None` for NULL.
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = Option<(bool, &'a [u8])>> {
         let mut rest = self.rest;
-        let values = skip_formats(&mut rest).unwrap_or_default();
-        (0..values).map_while(move |_| take_value(&mut rest)).flatten()
+        let (formats, count) = take_formats(&mut rest).unwrap_or_default();
+        (0..usize::from(count)).map_while(move |index| {
+            // One format is that of all.
+            let at = if formats.len() == 2 { 0 } else { index * 2 };
+            let is_binary = formats.get(at..at + 2).is_some_and(|format| format != [0, 0]);
+            Some(take_value(&mut rest)?.map(|value| (is_binary, value)))
+        })
     }
 }
 
 /// Takes the formats and the number of values from the rest of a Bind.
-fn skip_formats(rest: &mut &[u8]) -> Option<u16> {
-    let formats = usize::from(u16::from_be_bytes(take(rest)?));
-    *rest = rest.get(formats * 2..)?;
-    Some(u16::from_be_bytes(take(rest)?))
+fn take_formats<'a>(rest: &mut &'a [u8]) -> Option<(&'a [u8], u16)> {
+    let len = usize::from(u16::from_be_bytes(take(rest)?)) * 2;
+    let (formats, behind) = rest.split_at_checked(len)?;
+    *rest = behind;
+    Some((formats, u16::from_be_bytes(take(rest)?)))
 }
 
 /// Takes a value: `None` when it is not there, `Some(None)` for NULL.

@@ -6,9 +6,10 @@ use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
 
 use pool_manager::classify::Classification;
-use pool_manager::{Checkout, SettingsQuestion, TransactionStatus};
+use pool_manager::{Checkout, SettingsQuestion, SqlState, TransactionStatus};
 
 use super::User;
+use super::asked::Asked;
 use super::cancel::Cancelling;
 use super::copy::CopyIn;
 use super::expect::{Expect, OwnQuery};
@@ -35,6 +36,8 @@ pub(super) struct Attached {
     pub(super) owed: VecDeque<Expect>,
     /// Set while a batch is open: its Sync has not been sent.
     pub(super) batch: Option<Unit>,
+    /// What the open batch runs.
+    pub(super) asked: Asked,
     /// The number of the unnamed statement that the server has.
     pub(super) unnamed: Option<u64>,
     pub(super) portals: Portals,
@@ -51,8 +54,8 @@ pub(super) struct Attached {
     pub(super) copy: CopyIn,
     /// A CommandComplete of the unit at the front of `owed` has come.
     pub(super) completed: bool,
-    /// An error of the unit at the front has come.
-    pub(super) failed: bool,
+    /// The error of the unit at the front that has come.
+    pub(super) failed: Option<SqlState>,
     /// Bytes at the front of what was received that go to the client as they are.
     pub(super) cleared: usize,
     /// The rest of a large message of the client's is still to be sent: until then nothing else
@@ -88,6 +91,10 @@ pub(super) struct Attached {
     pub(super) transaction_since: Option<tokio::time::Instant>,
     /// Since when the server has been working on the unit at the front.
     pub(super) busy_since: Instant,
+    /// The same, where several units are under way at a time and others have ended.
+    pub(super) unit_since: Option<Instant>,
+    /// How long the client has waited for the connection.
+    pub(super) waited: Duration,
 }
 
 /// A connection, until it is given back.
@@ -123,6 +130,7 @@ impl Attached {
             connection: Leased::default(),
             owed: VecDeque::new(),
             batch: None,
+            asked: Asked::default(),
             unnamed: None,
             portals: Portals::default(),
             hurried: false,
@@ -131,7 +139,7 @@ impl Attached {
             touched: None,
             copy: CopyIn::default(),
             completed: false,
-            failed: false,
+            failed: None,
             cleared: 0,
             uploading: false,
             settles_late: false,
@@ -149,6 +157,8 @@ impl Attached {
             lingering: None,
             transaction_since: None,
             busy_since: now,
+            unit_since: None,
+            waited: Duration::ZERO,
         }
     }
 

@@ -80,16 +80,16 @@ impl Attached {
     pub(super) fn copy_in_begins(&mut self) {
         self.copy.reads = true;
         let in_batch = matches!(self.owed.front(), Some(Expect::Execute(_)));
-        while let Some(Expect::Sync(unit)) = self.owed.get(1) {
-            let unit = *unit;
-            self.owed.remove(1);
+        while matches!(self.owed.get(1), Some(Expect::Sync(..))) {
+            let Some(Expect::Sync(unit, asked)) = self.owed.remove(1) else { break };
             self.copy.ignored_sync = true;
             let goes_on = in_batch
                 && self.batch.is_none()
-                && !self.owed.iter().any(|owed| matches!(owed, Expect::Sync(_)));
+                && !self.owed.iter().any(|owed| matches!(owed, Expect::Sync(..)));
             if goes_on {
                 // Its batch does, until a Sync that the server answers.
                 self.batch = Some(unit);
+                self.asked = asked;
             } else {
                 self.connection.forgive();
             }
@@ -125,6 +125,7 @@ impl Attached {
     pub(super) fn put_sync(&mut self, message: &[u8]) {
         let unit = *self.batch();
         self.batch = None;
-        self.forward(message, Expect::Sync(unit));
+        let asked = std::mem::take(&mut self.asked);
+        self.forward(message, Expect::Sync(unit, asked));
     }
 }

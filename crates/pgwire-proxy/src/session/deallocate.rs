@@ -9,7 +9,7 @@ use pool_manager::classify::{Classification, Deallocated, StatementKind, dealloc
 use pool_manager::{STATEMENT_PREFIX, ServerError, SqlState, TransactionStatus};
 
 use super::attached::Attached;
-use super::expect::{Effect, Ending, Expect};
+use super::expect::{Effect, Ending, Expect, Querying};
 use super::input::Taken;
 use super::names::AllNames;
 use super::unit::Unit;
@@ -64,6 +64,7 @@ impl Session {
         let target = self.client.names.get(name.as_bytes()).cloned()?;
         let server = self.server.as_deref_mut()?;
         server.ensure(&target);
+        let asked = self.client.asked(sql);
         let sql = format!("DEALLOCATE {}", server.server_name(&target).unwrap_or_default());
         let mut message = BytesMut::new();
         frontend::put_query(&mut message, &sql);
@@ -72,7 +73,7 @@ impl Session {
         let change = self.client.names.set(name.as_bytes(), None);
         server.forget(target.number());
         let ending = Ending { tag: class.expected_tag, effect: Effect::Deallocates(change) };
-        Some(self.send_query(&message, unit, ending))
+        Some(self.send_query(&message, Querying { unit, ending, change: None, asked }))
     }
 
     fn deallocate(&mut self, name: Option<&str>) -> Taken {

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use pool_manager::ServerError;
 
+use super::asked::Asked;
 use super::names::{AllNames, Change, Named};
 use super::unit::Unit;
 use crate::statement::Statement;
@@ -38,7 +39,7 @@ pub(super) enum Expect {
     ClosePortal,
     /// Our own Close of a statement, with its name.
     CloseOwn(Box<str>),
-    Sync(Unit),
+    Sync(Unit, Asked),
     Query(Querying),
     FunctionCall,
     /// A Query of ours.
@@ -73,12 +74,13 @@ pub(super) struct Querying {
     pub(super) ending: Ending,
     /// The server drops the unnamed statement when it comes to it.
     pub(super) change: Option<Change>,
+    pub(super) asked: Asked,
 }
 
 impl Querying {
     /// Nothing is known of it.
     pub(super) const ANYTHING: Self =
-        Self { unit: Unit::ANYTHING, ending: Ending::NONE, change: None };
+        Self { unit: Unit::ANYTHING, ending: Ending::NONE, change: None, asked: Asked::NOTHING };
 }
 
 /// An answer of ours.
@@ -155,7 +157,7 @@ impl Expect {
     pub(super) fn ends_with_ready(&self) -> bool {
         matches!(
             self,
-            Self::Sync(_)
+            Self::Sync(..)
                 | Self::Query(..)
                 | Self::FunctionCall
                 | Self::Own(_)
@@ -214,10 +216,19 @@ impl Expect {
         }
     }
 
+    /// What its unit has asked for, for the log of statements.
+    pub(super) fn take_asked(&mut self) -> Option<Asked> {
+        match self {
+            Self::Sync(_, asked) => Some(std::mem::take(asked)),
+            Self::Query(query) => Some(std::mem::take(&mut query.asked)),
+            _ => None,
+        }
+    }
+
     /// The unit that its ReadyForQuery ends.
     pub(super) fn unit(&self) -> Option<Unit> {
         match self {
-            Self::Sync(unit) => Some(*unit),
+            Self::Sync(unit, _) => Some(*unit),
             Self::Query(query) => Some(query.unit),
             Self::FunctionCall => Some(Unit::ANYTHING),
             Self::QueryRefused(_) => Some(Unit::NOTHING),

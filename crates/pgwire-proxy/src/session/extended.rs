@@ -201,6 +201,7 @@ impl Session {
                 server.connection.taint();
             }
         }
+        server.note_params(bind, &self.client);
         server.portals.bind(bind.portal, Some(Arc::clone(statement)));
         server.owed.push_back(Expect::Bind(Some(named)));
         Taken::Done
@@ -296,6 +297,7 @@ impl Session {
 
     pub(super) fn execute(&mut self, message: &[u8], body: &[u8]) -> Taken {
         let Some(portal) = frontend::executed_portal(body) else { return self.unreadable(message) };
+        let is_logged = self.client.teller.is_some();
         let who = self.client.who();
         let Some(server) = self.attached() else { return Taken::Attach };
         server.prepare_for(None, who);
@@ -307,10 +309,14 @@ impl Session {
         };
         let class = statement.class;
         // Of a clean one the text makes no difference any more.
-        let text = (!class.clean).then(|| Arc::clone(statement));
+        let text = (!class.clean || is_logged).then(|| Arc::clone(statement));
         server.batch().add(&class);
-        let ending = self.run(&class, text.as_ref().map_or(&b""[..], |statement| &statement.sql));
+        let sql = text.as_ref().filter(|_| !class.clean).map_or(&b""[..], |text| &text.sql);
+        let ending = self.run(&class, sql);
         if let Some(server) = self.server.as_deref_mut() {
+            if let Some(text) = text.filter(|_| is_logged) {
+                server.asked.add_execute(text);
+            }
             server.forward(message, Expect::Execute(ending));
         }
         Taken::Done

@@ -27,7 +27,7 @@ impl Attached {
             // The end of the stream comes next, and the client is told then.
             return Ok(Action::Swallow);
         }
-        self.failed = true;
+        self.failed = Some(error.code);
         self.connection.note_refusal(error.code);
         let late = self.out_of_time.take().filter(|_| error.code == SqlState::QUERY_CANCELED);
         match (self.error_of_front(error, client)?, late) {
@@ -55,7 +55,7 @@ impl Attached {
                 }
                 return Ok(action);
             }
-            Some(Expect::FunctionCall | Expect::Sync(_)) => return Ok(Action::Forward),
+            Some(Expect::FunctionCall | Expect::Sync(..)) => return Ok(Action::Forward),
             Some(Expect::QueryRefused(told)) => {
                 // That the transaction has failed already comes first.
                 let has_failed = error.code == SqlState::IN_FAILED_TRANSACTION;
@@ -158,7 +158,7 @@ impl Attached {
 
     /// The server has skipped everything up to the next Sync, and so what was to come of it.
     pub(super) fn skip_to_sync(&mut self, client: &mut ClientState) {
-        let is_sync = |owed: &Expect| matches!(owed, Expect::Sync(_));
+        let is_sync = |owed: &Expect| matches!(owed, Expect::Sync(..));
         let skipped = self.owed.iter().position(is_sync).unwrap_or(self.owed.len());
         if skipped == self.owed.len() {
             client.skipping = true;

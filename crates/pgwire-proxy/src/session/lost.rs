@@ -11,7 +11,6 @@ use pool_manager::{Error, InFlight, LinkError, ServerError, SqlState, Transactio
 use super::attached::Attached;
 use super::expect::Expect;
 use super::input::Taken;
-use super::unit::Unit;
 use super::{Session, Step, refusal};
 use crate::database::Mode;
 use crate::message::backend;
@@ -76,6 +75,7 @@ impl Session {
         let lost = || LinkError::Closed(fatal.clone());
         if self.client.mode == Mode::Session || server.connection.is_pinned() {
             let error = NOTHING_SENT.lost(lost()).to_server_error();
+            server.tell_unanswered(&self.client, error.code);
             self.fatal(error.code, error.message);
             return Some(Step::End);
         }
@@ -97,14 +97,18 @@ impl Session {
         let mut completed = server.completed;
         // An error that the client has for this unit already is the only one it gets.
         let mut told = server.failed;
-        let units: Vec<Unit> = server.owed.iter().filter_map(Expect::unit).collect();
+        let with_asked = |owed: &mut Expect| Some((owed.unit()?, owed.take_asked()));
+        let units: Vec<_> = server.owed.iter_mut().filter_map(with_asked).collect();
         let last = units.len().saturating_sub(1);
-        for (index, unit) in units.iter().enumerate() {
+        for (index, (unit, asked)) in units.into_iter().enumerate() {
             let is_last = index == last && server.batch.is_none();
             let in_flight = unit.in_flight(in_transaction, !(is_last && unsent), completed);
-            if !std::mem::take(&mut told) {
-                self.tell(&in_flight.lost(lost()));
+            let error = in_flight.lost(lost());
+            if told.is_none() {
+                self.tell(&error);
             }
+            let code = told.take().unwrap_or_else(|| error.sqlstate());
+            server.tell_ended(&asked.unwrap_or_default(), &self.client, Some(code));
             completed = false;
             in_transaction &= unit.keeps_transaction();
             self.lost = in_transaction.then_some(LostTransaction { untold: None });
@@ -112,9 +116,12 @@ impl Session {
             backend::ready(&mut self.output, status);
         }
         if let Some(unit) = server.batch {
-            if !told && !self.client.skipping {
-                self.tell(&unit.in_flight(in_transaction, false, false).lost(lost()));
+            let error = unit.in_flight(in_transaction, false, false).lost(lost());
+            if told.is_none() && !self.client.skipping {
+                self.tell(&error);
             }
+            let asked = std::mem::take(&mut server.asked);
+            server.tell_ended(&asked, &self.client, Some(error.sqlstate()));
             // Up to the Sync, which is answered here.
             self.client.skipping = true;
             in_transaction &= unit.keeps_transaction();

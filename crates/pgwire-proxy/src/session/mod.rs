@@ -11,6 +11,7 @@
 //! lastval(). A detached client holds no buffer. Everything that takes more than moving bytes (waiting for a
 //! connection, settings, rolling back) is a [`Step`], done by [`serve`] with the loop standing still.
 
+mod asked;
 mod attached;
 mod cancel;
 mod changed;
@@ -53,6 +54,7 @@ use crate::proxy::Proxy;
 use crate::signals::Registration;
 use crate::statement::{Statement, context};
 use crate::stream::ClientStream;
+use asked::Teller;
 use attached::Attached;
 use clock::Clock;
 use input::{Breach, Upload};
@@ -100,6 +102,8 @@ struct ClientState {
     linger: linger::Habit,
     /// After an error in a batch, everything up to its Sync is passed over.
     skipping: bool,
+    /// Who is told of its statements.
+    teller: Option<Teller>,
 }
 
 /// Which client uses a connection, and what it may ask of it.
@@ -201,6 +205,11 @@ impl Session {
             last_unnamed: None,
             linger: linger::Habit::default(),
             skipping: false,
+            teller: proxy
+                .options
+                .query_log
+                .as_ref()
+                .map(|log| Teller { log: Arc::clone(log), user: Arc::clone(&welcome.user) }),
         };
         Self {
             clock: Clock::new(&proxy.options),

@@ -153,7 +153,7 @@ impl Attached {
         output: &mut BytesMut,
     ) -> Result<Option<Scanned>, LinkError> {
         const LEN: usize = HEADER_LEN + 1;
-        let is_own = self.unit_ended()?;
+        let is_own = self.unit_ended(client)?;
         self.hurried = false;
         if is_own {
             self.cut(LEN, output);

@@ -105,7 +105,7 @@ impl Attached {
     /// Decides, when the message at the front has failed for its plan and is taken off, whether its
     /// batch is sent again: then nobody is told.
     pub(super) fn will_replay(&mut self, client: &mut ClientState) -> bool {
-        let is_sync = |owed: &Expect| matches!(owed, Expect::Sync(_));
+        let is_sync = |owed: &Expect| matches!(owed, Expect::Sync(..));
         let alone = self.owed.iter().position(is_sync) == self.owed.len().checked_sub(1);
         let possible = self.replay.state == State::Whole && !self.replay.is_second;
         if !possible || !alone || self.batch.is_some() {
@@ -114,7 +114,7 @@ impl Attached {
         self.skip_to_sync(client);
         self.owed.pop_back();
         self.owed.push_back(Expect::Own(OwnQuery::Fails));
-        self.failed = false;
+        self.failed = None;
         self.replay.state = State::Due;
         true
     }

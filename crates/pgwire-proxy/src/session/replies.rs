@@ -182,13 +182,16 @@ impl Attached {
     }
 
     /// A ReadyForQuery has come; whether it answers something of ours.
-    pub(super) fn unit_ended(&mut self) -> Result<bool, LinkError> {
-        let ended = match self.owed.pop_front() {
+    pub(super) fn unit_ended(&mut self, client: &ClientState) -> Result<bool, LinkError> {
+        let mut ended = match self.owed.pop_front() {
             Some(ended) if ended.ends_with_ready() => ended,
             _ => return Err(self.connection.out_of_step()),
         };
         self.completed = false;
-        let failed = std::mem::take(&mut self.failed);
+        let failed = self.failed.take();
+        if let Some(asked) = ended.take_asked() {
+            self.tell_ended(&asked, client, failed);
+        }
         if self.status() == TransactionStatus::Idle {
             self.portals.clear();
         }
@@ -196,7 +199,7 @@ impl Attached {
         if !is_own {
             self.replay_is_over();
             self.ended.0 += 1;
-            self.ended.1 += u32::from(failed);
+            self.ended.1 += u32::from(failed.is_some());
         }
         Ok(is_own)
     }

@@ -11,7 +11,7 @@ use super::input::Taken;
 use super::unit::Unit;
 use super::{Session, linger};
 use crate::database::Mode;
-use crate::message::{backend, frontend};
+use crate::message::{HEADER_LEN, backend, frontend};
 
 impl Session {
     pub(super) fn query(&mut self, message: &[u8], body: &[u8]) -> Taken {
@@ -41,7 +41,8 @@ impl Session {
         let ending = self.run(&class, sql);
         let mut unit = Unit::NOTHING;
         unit.add(&class);
-        self.send_query(message, unit, ending)
+        let asked = self.client.asked(sql);
+        self.send_query(message, Querying { unit, ending, change: None, asked })
     }
 
     /// The begin of a Query that is too long to be looked at.
@@ -55,17 +56,18 @@ impl Session {
         let Some(server) = self.attached() else { return Taken::Attach };
         server.prepare_for(None, who);
         server.will_run_anything(who.number);
-        self.send_query(begin, Unit::ANYTHING, Ending::NONE)
+        let asked = self.client.asked(begin.get(HEADER_LEN..).unwrap_or_default());
+        self.send_query(begin, Querying { asked, ..Querying::ANYTHING })
     }
 
     /// Sends a client's Query, or the begin of one. The server drops the unnamed statement when it
     /// comes to it.
-    pub(super) fn send_query(&mut self, message: &[u8], unit: Unit, ending: Ending) -> Taken {
+    pub(super) fn send_query(&mut self, message: &[u8], query: Querying) -> Taken {
         let Some(server) = self.server.as_deref_mut() else { return Taken::Attach };
         server.unnamed = None;
         let change = Some(self.client.names.set(b"", None));
         server.connection.owe();
-        server.forward(message, Expect::Query(Querying { unit, ending, change }));
+        server.forward(message, Expect::Query(Querying { change, ..query }));
         Taken::Done
     }
 

@@ -37,6 +37,12 @@ impl Session {
             } else {
                 self.offered = Some(connection);
             }
+        } else if self.server.as_ref().is_some_and(|server| server.is_free()) {
+            // Until now it has waited for the client.
+            let now = self.now();
+            if let Some(server) = self.server.as_deref_mut() {
+                (server.busy_since, server.unit_since) = (now, None);
+            }
         }
         self.server.as_deref_mut()
     }
@@ -50,6 +56,7 @@ impl Session {
     /// Gets a server connection for the message at the front of the input. When that fails, the
     /// message is answered with the reason.
     pub(super) async fn attach(&mut self) {
+        let asked = Instant::now();
         let offered = match self.offered.take() {
             Some(connection) => Ok(Some(connection)),
             None => self.wait_for_connection().await,
@@ -69,6 +76,7 @@ impl Session {
         }
         let mut server = Attached::new(connection);
         server.busy_since = Instant::now();
+        server.waited = server.busy_since.saturating_duration_since(asked);
         if self.client.mode == Mode::Session {
             if server.connection.dedicate() {
                 server.own_query("DEALLOCATE ALL", OwnQuery::MustSucceed);
@@ -245,6 +253,7 @@ impl Session {
     /// its connection, and the last words go out.
     pub(super) async fn end(&mut self) {
         if let Some(mut server) = self.server.take() {
+            server.tell_unanswered(&self.client, SqlState::QUERY_CANCELED);
             server.close_private();
             if server.touched.is_some() {
                 // Nobody has found out about its settings.

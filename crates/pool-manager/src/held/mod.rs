@@ -177,6 +177,11 @@ impl HeldConnections {
         ))
     }
 
+    /// The database of the transaction or session of that name, if there is one.
+    pub fn database(&self, kind: HeldKind, name: &str) -> Option<String> {
+        Some(self.0.find(kind, name).ok()?.database().to_owned())
+    }
+
     /// Whether there is such a transaction or session, other than a READ ONLY one.
     pub fn may_write(&self, kind: HeldKind, name: &str) -> bool {
         self.0.find(kind, name).is_ok_and(|entry| entry.may_write())

@@ -11,6 +11,7 @@ use pool_manager::{
 
 use super::forward::Forward;
 use crate::config::ListenAddress;
+use crate::query_log::QueryLog;
 
 /// What this server can do beyond the Go plugin's API, as `pgpool.Version` lists it. A client may
 /// rely on a name that it finds here.
@@ -40,12 +41,8 @@ pub struct ServiceOptions {
     pub max_in_flight: usize,
     /// Default expiry of transactions and sessions.
     pub held: HeldLimits,
-    /// Statements from this duration on are logged; `None`: never.
-    pub slow_query: Option<Duration>,
-    /// Whether every statement is logged.
-    pub log_queries: bool,
-    /// Whether arguments and literals appear in the log.
-    pub log_params: bool,
+    /// Which statements are logged.
+    pub query_log: QueryLog,
     /// Answers from memory.
     pub cache: CacheOptions,
     /// How often each client may ask.

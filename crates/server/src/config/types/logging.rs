@@ -14,7 +14,7 @@ pub struct LoggingConfig {
     pub format: LogFormat,
     /// Statements that take long.
     pub slow_query: SlowQueryConfig,
-    /// Log every statement that comes over RPC, with its constants masked.
+    /// Log every statement of either door, with its constants masked.
     pub log_queries: bool,
     /// Log constants and parameters with the statements; they may be secrets.
     pub log_params: bool,
@@ -54,7 +54,7 @@ pub enum LogFormat {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SlowQueryConfig {
-    /// Count statements that take long, and log those that come over RPC.
+    /// Log statements that take long, of either door, with their constants masked.
     pub enabled: bool,
     /// Time from which on a statement is slow.
     pub threshold: GoDuration,

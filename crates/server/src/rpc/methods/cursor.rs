@@ -8,6 +8,7 @@ use goridge_framing::fields::Entries;
 use pool_manager::values::{Args, RowShape, RowStyle, ValueStyle};
 use pool_manager::{CursorId, Error, SqlState, Statement};
 
+use super::logged::log;
 use super::place::{Place, Wish, place};
 use super::request::{self, SettingValue};
 use super::transaction_end::report;
@@ -117,14 +118,19 @@ async fn open(
     let (database, route) = (request.database.as_deref(), request.route.as_deref());
     let wish = Wish { database, names, route };
     let (place, _writing) = place(context, &wish, std::iter::once(statement.sql)).await?;
-    let (id, columns) = match place {
-        Place::Held(kind, name) => service.held.open_cursor_in(kind, name, &statement).await?,
+    let started = Instant::now();
+    let opened = match &place {
+        Place::Held(kind, name) => service.held.open_cursor_in(*kind, name, &statement).await,
         Place::Pool(pool) => {
             let (idle, lifetime) = (request.idle_timeout, request.max_lifetime);
             let limits = request::held_limits(service.options.held, idle, lifetime)?;
-            service.held.open_cursor(pool, context.owner, &statement, limits).await?
+            service.held.open_cursor(pool, context.owner, &statement, limits).await
         }
     };
+    // Of this time it is not known how much was spent waiting.
+    let took = started.elapsed();
+    log(context, &place, &statement, took, Some(took), opened.as_ref().err());
+    let (id, columns) = opened?;
     let known = STYLES.iter().find(|known| (known.1, known.2) == (style.shape, style.values));
     let letter = known.map_or('a', |known| known.0);
     reply.field("cursor_id", &format!("{letter}{id}")).field("columns", &*columns);

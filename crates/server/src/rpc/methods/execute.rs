@@ -7,8 +7,8 @@ use pool_manager::values::Args;
 use pool_manager::{CommandTag, Error, Statement};
 
 use super::cached::{self, CacheWord, cache_wish};
+use super::logged::log;
 use super::place::{Place, Wish, place};
-use super::query_log::log;
 use super::request::{self, SettingValue};
 use crate::rpc::reply::Reply;
 use crate::rpc::result::{ResultWriter, too_large};
@@ -94,16 +94,16 @@ async fn run(
     let (place, _writing) = place(context, &wish, std::iter::once(query)).await?;
     let started = Instant::now();
     let mut rows = ResultWriter::new(&mut **reply, style);
-    let (result, cached) = match place {
+    let (result, cached) = match &place {
         Place::Held(kind, name) => {
-            (context.service.held.execute(kind, name, &statement, &mut rows).await, None)
+            (context.service.held.execute(*kind, name, &statement, &mut rows).await, None)
         }
         Place::Pool(pool) => {
             cached::execute(context, pool, database, cache, &statement, &mut rows).await
         }
     };
     let took = rows.took();
-    log(context, &statement, started.elapsed(), took, result.as_ref().err());
+    log(context, &place, &statement, started.elapsed(), took, result.as_ref().err());
     let tag = result?;
     rows.finish().map(|_| (tag, cached)).map_err(|error| too_large(&error))
 }

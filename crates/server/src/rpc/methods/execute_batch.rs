@@ -9,8 +9,8 @@ use pool_manager::values::{Arg, Args, MAX_ARG_VALUES, RowStyle};
 use pool_manager::{Batch, BatchEnd, BatchResults, CommandTag, Error, SqlState, Statement};
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 
+use super::logged::log;
 use super::place::{Place, Wish, place};
-use super::query_log::log;
 use super::request::{self, SettingValue};
 use crate::rpc::document::Document;
 use crate::rpc::reply::Reply;
@@ -130,10 +130,10 @@ async fn run(
     let (database, route) = (request.database.as_deref(), request.route.as_deref());
     let wish = Wish { database, names, route };
     let (place, _writing) = place(context, &wish, statements.iter().map(|(sql, _)| *sql)).await?;
-    let mut results = Results::new(context, reply, style, &batch);
-    let end = match place {
+    let mut results = Results::new(context, reply, style, &batch, &place);
+    let end = match &place {
         Place::Held(kind, name) => {
-            context.service.held.execute_batch(kind, name, &batch, &mut results).await?
+            context.service.held.execute_batch(*kind, name, &batch, &mut results).await?
         }
         Place::Pool(pool) => pool.execute_batch(&batch, &mut results).await?,
     };
@@ -170,6 +170,7 @@ fn texts(given: &[BatchStatement]) -> Result<Vec<(&str, &[Arg])>, Error> {
 /// The results, each a document of its own until all are there.
 struct Results<'a> {
     context: &'a Context<'a>,
+    place: &'a Place<'a>,
     batch: &'a Batch<'a>,
     codec: Codec,
     style: RowStyle,
@@ -188,6 +189,7 @@ impl<'a> Results<'a> {
         reply: &Document,
         style: RowStyle,
         batch: &'a Batch<'a>,
+        place: &'a Place<'a>,
     ) -> Self {
         let (codec, max_frame_size) = (reply.codec(), reply.max_frame_size());
         let room = reply.room_left();
@@ -195,7 +197,18 @@ impl<'a> Results<'a> {
         let current = ResultWriter::new(Box::new(document), style);
         let finished = vec![Vec::new(); batch.statements.len()];
         let errors = batch.statements.iter().map(|_| None).collect();
-        Self { context, batch, codec, style, max_frame_size, room, current, finished, errors }
+        Self {
+            context,
+            place,
+            batch,
+            codec,
+            style,
+            max_frame_size,
+            room,
+            current,
+            finished,
+            errors,
+        }
     }
 
     /// A new document for the result at `index`: the others keep what they have, or the least that
@@ -257,7 +270,7 @@ impl BatchResults for Results<'_> {
     fn ended(&mut self, index: usize, result: Result<CommandTag, Error>, took: Duration) {
         if let Some((sql, args)) = self.batch.statements.get(index) {
             let statement = Statement::new(sql, args);
-            log(self.context, &statement, took, Some(took), result.as_ref().err());
+            log(self.context, self.place, &statement, took, Some(took), result.as_ref().err());
         }
         self.write(index, &result, took);
         if let Some(place) = self.errors.get_mut(index)
