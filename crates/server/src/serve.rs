@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use crate::assemble;
 use crate::config::{Config, SettingError};
 use crate::listen::{Accepted, BoundListener, ListenError};
+use crate::notify::Notifier;
 use crate::rpc::{self, Service};
 
 /// How long rolling back may take after the grace, and then closing the pools.
@@ -199,14 +200,16 @@ fn client_stream(socket: Accepted) -> ClientStream {
 }
 
 /// Serves as a process does: until SIGINT or SIGTERM, and a second one ends at once. With the id of
-/// the `parent` process, its end counts as the first of them.
+/// the `parent` process, its end counts as the first of them. systemd is told of it where it has
+/// started the process.
 ///
 /// # Errors
 /// The server cannot start.
 pub async fn serve(config: &Config, parent: Option<u32>) -> Result<(), ServeError> {
     let mut signals = Signals::new().map_err(ServeError::Signals)?;
     signals.parent = parent;
-    serve_until(config, signals, |_| {}).await
+    let notifier = Notifier::from_env(&|name| std::env::var_os(name));
+    serve_until(config, signals, notifier, |_| {}).await
 }
 
 /// [`serve`] with signals that were listened for already; `ready` is called once, when the server
@@ -214,11 +217,16 @@ pub async fn serve(config: &Config, parent: Option<u32>) -> Result<(), ServeErro
 pub(crate) async fn serve_until(
     config: &Config,
     mut signals: Signals,
+    notifier: Notifier,
     ready: impl FnOnce(&Server),
 ) -> Result<(), ServeError> {
     let server = Server::start(config).await?;
     announce(config, &server);
     ready(&server);
+    notifier.ready(&status(&server));
+    let notifier = Arc::new(notifier);
+    let alive = Arc::clone(&notifier);
+    let alive = tokio::spawn(async move { alive.keep_alive().await });
     let (first, mut seen) = watch::channel(0);
     let signals = tokio::spawn(async move {
         loop {
@@ -227,15 +235,28 @@ pub(crate) async fn serve_until(
         }
     });
     let mut seen_again = seen.clone();
+    let grace = server.grace;
     let stop = async move {
         let _ = seen.wait_for(|count| *count >= 1).await;
+        notifier.stopping(grace);
     };
     let stop_now = async move {
         let _ = seen_again.wait_for(|count| *count >= 2).await;
     };
     server.run(stop, stop_now).await;
     signals.abort();
+    alive.abort();
     Ok(())
+}
+
+/// In a line, for a service manager.
+fn status(server: &Server) -> String {
+    let doors = [server.address(), server.proxy_address()];
+    let doors: Vec<_> = doors.into_iter().flatten().collect();
+    if doors.is_empty() {
+        return "Idle: pgpool.enabled is false".to_owned();
+    }
+    format!("Serving at {}; pools: {}", doors.join(", "), server.service.registry.iter().count())
 }
 
 fn announce(config: &Config, server: &Server) {

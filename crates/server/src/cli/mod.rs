@@ -1,4 +1,4 @@
-//! The command line: `serve`, `check-config`, `health`, `stats`, `exec`, `demo`.
+//! The command line: `serve`, `check-config`, `health`, `stats`, `exec`, `demo`, `completions`.
 //!
 //! Tables and colours on a terminal, plain text in a pipe; results on standard output, everything
 //! else on standard error.
@@ -7,6 +7,7 @@ mod check_config;
 mod client;
 mod demo;
 mod exec;
+mod generate;
 mod health;
 mod output;
 mod serve;
@@ -86,6 +87,13 @@ enum Command {
     /// whatever else ends it) removes all of it. Needs PostgreSQL's server programs, from PGBIN,
     /// PATH or where the system's packages put them.
     Demo(demo::DemoArgs),
+    /// Print a script with which a shell completes this program's commands and options
+    ///
+    /// For bash, for example: rr-pgpool completions bash > /etc/bash_completion.d/rr-pgpool
+    Completions(generate::CompletionsArgs),
+    /// Write the manual pages of this program, for packages
+    #[command(hide = true)]
+    Man(generate::ManArgs),
 }
 
 /// What to serve, and for how long.
@@ -165,6 +173,8 @@ pub fn main() -> ExitCode {
         Command::Stats(args) => stats::run(&args),
         Command::Exec(args) => exec::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Completions(args) => generate::completions(&args),
+        Command::Man(args) => generate::man(&args),
     }
 }
 

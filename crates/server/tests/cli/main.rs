@@ -4,7 +4,9 @@
 
 mod commands;
 mod demo;
+mod generate;
 mod logging;
 mod memory;
+mod notify;
 mod serve;
 mod support;

@@ -13,7 +13,10 @@ const POLL: Duration = Duration::from_millis(10);
 /// The binary under test, deaf to the environment of whoever runs the tests.
 pub(crate) fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rr-pgpool"));
-    command.env_remove("PGPOOL_RPC").env_remove("DOTENV_PATH").stdin(Stdio::null());
+    for variable in ["PGPOOL_RPC", "DOTENV_PATH", "NOTIFY_SOCKET", "WATCHDOG_USEC"] {
+        command.env_remove(variable);
+    }
+    command.stdin(Stdio::null());
     command
 }
 
@@ -81,6 +84,12 @@ impl Serving {
     /// Starts `serve` and waits until both doors are open. `more` is more of the `pgpool:` section.
     #[track_caller]
     pub(crate) fn start(dsn: &str, more: &str) -> Self {
+        Self::start_in(dsn, more, &[])
+    }
+
+    /// The same in an environment with these variables.
+    #[track_caller]
+    pub(crate) fn start_in(dsn: &str, more: &str, env: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
         let (socket, proxy) = (path.join("rpc.sock"), path.join("pg.sock"));
@@ -94,6 +103,7 @@ impl Serving {
         let log = fs::File::create(path.join("log")).unwrap();
         let child = binary()
             .args(["serve", "-c", ".rr.yaml"])
+            .envs(env.iter().copied())
             .current_dir(path)
             .stdout(log.try_clone().unwrap())
             .stderr(log)

@@ -15,6 +15,7 @@ use pool_manager::config::GoDuration;
 use super::{FAILED, output, serve};
 use crate::config::{Config, ListenAddress, LogLevel, OptionalAddress};
 use crate::listen::BoundListener;
+use crate::notify::Notifier;
 use crate::serve::{Server, Signals, serve_until};
 use cluster::{Cluster, DATABASE, PORT, USER};
 use error::DemoError;
@@ -88,7 +89,7 @@ async fn demo(mut config: Config) -> Result<(), DemoError> {
     primary.port = Some(PORT);
     primary.user = Some(USER.to_owned());
     primary.database = Some(DATABASE.to_owned());
-    serve_until(&config, signals, |server| announce(&cluster, server)).await?;
+    serve_until(&config, signals, Notifier::none(), |server| announce(&cluster, server)).await?;
     output::line("Removing PostgreSQL and its data ...");
     drop(cluster);
     Ok(())
