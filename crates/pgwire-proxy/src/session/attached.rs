@@ -38,6 +38,8 @@ pub(super) struct Attached {
     pub(super) batch: Option<Unit>,
     /// What the open batch runs.
     pub(super) asked: Asked,
+    /// Memory for the next one.
+    pub(super) spare_asked: Asked,
     /// The number of the unnamed statement that the server has.
     pub(super) unnamed: Option<u64>,
     pub(super) portals: Portals,
@@ -91,8 +93,8 @@ pub(super) struct Attached {
     pub(super) transaction_since: Option<tokio::time::Instant>,
     /// Since when the server has been working on the unit at the front.
     pub(super) busy_since: Instant,
-    /// The same, where several units are under way at a time and others have ended.
-    pub(super) unit_since: Option<Instant>,
+    /// When the last unit has ended that was logged, where others are under way behind it.
+    pub(super) unit_ended_at: Option<Instant>,
     /// How long the client has waited for the connection.
     pub(super) waited: Duration,
 }
@@ -130,7 +132,8 @@ impl Attached {
             connection: Leased::default(),
             owed: VecDeque::new(),
             batch: None,
-            asked: Asked::default(),
+            asked: Asked::NOTHING,
+            spare_asked: Asked::NOTHING,
             unnamed: None,
             portals: Portals::default(),
             hurried: false,
@@ -157,7 +160,7 @@ impl Attached {
             lingering: None,
             transaction_since: None,
             busy_since: now,
-            unit_since: None,
+            unit_ended_at: None,
             waited: Duration::ZERO,
         }
     }
@@ -182,7 +185,8 @@ impl Attached {
         replay.forget();
         let mut parsing = std::mem::take(&mut self.parsing);
         parsing.clear();
-        *self = Self { owed, replay, parsing, ..Self::empty(now) };
+        let spare_asked = std::mem::take(&mut self.spare_asked);
+        *self = Self { owed, replay, parsing, spare_asked, ..Self::empty(now) };
         *connection.workspace() = Some(self);
         connection.give_back(now);
     }

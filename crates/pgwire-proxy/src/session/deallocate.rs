@@ -64,7 +64,7 @@ impl Session {
         let target = self.client.names.get(name.as_bytes()).cloned()?;
         let server = self.server.as_deref_mut()?;
         server.ensure(&target);
-        let asked = self.client.asked(sql);
+        let asked = server.asked_by_query(sql, &self.client);
         let sql = format!("DEALLOCATE {}", server.server_name(&target).unwrap_or_default());
         let mut message = BytesMut::new();
         frontend::put_query(&mut message, &sql);

@@ -315,7 +315,7 @@ impl Session {
         let ending = self.run(&class, sql);
         if let Some(server) = self.server.as_deref_mut() {
             if let Some(text) = text.filter(|_| is_logged) {
-                server.asked.add_execute(text);
+                server.note_execute(text);
             }
             server.forward(message, Expect::Execute(ending));
         }

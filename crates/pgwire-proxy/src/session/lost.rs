@@ -108,7 +108,7 @@ impl Session {
                 self.tell(&error);
             }
             let code = told.take().unwrap_or_else(|| error.sqlstate());
-            server.tell_ended(&asked.unwrap_or_default(), &self.client, Some(code));
+            server.tell_ended(asked.unwrap_or_default(), &self.client, Some(code));
             completed = false;
             in_transaction &= unit.keeps_transaction();
             self.lost = in_transaction.then_some(LostTransaction { untold: None });
@@ -121,7 +121,7 @@ impl Session {
                 self.tell(&error);
             }
             let asked = std::mem::take(&mut server.asked);
-            server.tell_ended(&asked, &self.client, Some(error.sqlstate()));
+            server.tell_ended(asked, &self.client, Some(error.sqlstate()));
             // Up to the Sync, which is answered here.
             self.client.skipping = true;
             in_transaction &= unit.keeps_transaction();

@@ -190,7 +190,7 @@ impl Attached {
         self.completed = false;
         let failed = self.failed.take();
         if let Some(asked) = ended.take_asked() {
-            self.tell_ended(&asked, client, failed);
+            self.tell_ended(asked, client, failed);
         }
         if self.status() == TransactionStatus::Idle {
             self.portals.clear();

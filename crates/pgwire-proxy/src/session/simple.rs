@@ -41,7 +41,8 @@ impl Session {
         let ending = self.run(&class, sql);
         let mut unit = Unit::NOTHING;
         unit.add(&class);
-        let asked = self.client.asked(sql);
+        let Some(server) = self.server.as_deref_mut() else { return Taken::Attach };
+        let asked = server.asked_by_query(sql, &self.client);
         self.send_query(message, Querying { unit, ending, change: None, asked })
     }
 
@@ -56,7 +57,9 @@ impl Session {
         let Some(server) = self.attached() else { return Taken::Attach };
         server.prepare_for(None, who);
         server.will_run_anything(who.number);
-        let asked = self.client.asked(begin.get(HEADER_LEN..).unwrap_or_default());
+        let Some(server) = self.server.as_deref_mut() else { return Taken::Attach };
+        let sql = begin.get(HEADER_LEN..).unwrap_or_default();
+        let asked = server.asked_by_query(sql, &self.client);
         self.send_query(begin, Querying { asked, ..Querying::ANYTHING })
     }
 

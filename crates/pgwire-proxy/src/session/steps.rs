@@ -41,7 +41,7 @@ impl Session {
             // Until now it has waited for the client.
             let now = self.now();
             if let Some(server) = self.server.as_deref_mut() {
-                (server.busy_since, server.unit_since) = (now, None);
+                (server.busy_since, server.unit_ended_at) = (now, None);
             }
         }
         self.server.as_deref_mut()
@@ -233,7 +233,8 @@ impl Session {
 
     /// Counts what has just ended.
     pub(super) fn count_unit(&mut self) {
-        let now = self.now();
+        let ended_at = self.server.as_ref().and_then(|server| server.unit_ended_at);
+        let now = *self.now.get_or_insert_with(|| ended_at.unwrap_or_else(Instant::now));
         if let Some(server) = self.server.as_deref_mut() {
             let took = now.saturating_duration_since(server.busy_since);
             let (ended, failed) = std::mem::take(&mut server.ended);
