@@ -2,6 +2,7 @@
 .DEFAULT_GOAL := help
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 CARGO ?= cargo
+MSRV = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 PHP_SOURCES := examples scripts tests/php tests/drivers/php tests/roadrunner php-client/src php-client/tests
 
 .PHONY: help
@@ -69,6 +70,11 @@ fuzz: ## Fuzz the parsers of the PostgreSQL door for FUZZ_SECONDS (60) each; nee
 check: ## Type-check all Rust code: the quickest answer while editing
 	$(CARGO) check --workspace --all-targets
 
+.PHONY: check-msrv
+check-msrv: ## Type-check with the oldest Rust that Cargo.toml promises; needs rustup
+	rustup toolchain install $(MSRV) --profile minimal --no-self-update
+	$(CARGO) +$(MSRV) check --workspace --all-targets --locked
+
 .PHONY: lint
 lint: ## Check formatting and lints, warnings denied; PHP too where phpcs is installed
 	$(CARGO) fmt --all --check
@@ -108,6 +114,17 @@ bench-routing: ## Measure what reads from replicas cost and bring, print tables 
 	@sh scripts/check-rust.sh
 	@sh scripts/install-deps.sh compiler postgres php-test bench
 	@bash scripts/bench-routing.sh
+
+.PHONY: dist
+dist: ## Build what is released, for this machine's processor, into dist/: tarball, Debian package, sums
+	@sh scripts/check-rust.sh
+	@sh scripts/install-deps.sh compiler musl
+	@sh scripts/dist.sh
+
+.PHONY: test-dist
+test-dist: ## Test what make dist has built: linked statically, serves, the package is complete
+	@sh scripts/install-deps.sh postgres
+	@sh scripts/test-dist.sh
 
 .PHONY: clean
 clean: ## Remove everything that was built, the tests' template cluster included

@@ -4,7 +4,7 @@
 # service running that was not, and never touches the Rust toolchain.
 #
 #   scripts/install-deps.sh GROUP...
-#   groups: compiler postgres php php-pdo php-test clients bench
+#   groups: compiler musl postgres php php-pdo php-test clients bench
 set -eu
 
 say() { printf 'deps: %s\n' "$*"; }
@@ -36,6 +36,7 @@ has_php_module() { has php && php -m | grep -qix "$1"; }
 missing() {
     case "$1" in
         compiler) has cc || echo compiler ;;
+        musl) has musl-gcc || echo musl ;;
         postgres) has_contrib || echo postgres ;;
         php) has_php || echo php ;;
         php-pdo) has_php_module pdo_pgsql || echo php-pgsql ;;
@@ -74,10 +75,12 @@ alpine_php() { apk search -q 'php8?' | sort -V | tail -n 1; }
 packages_for() {
     case "$manager:$1" in
         apt-get:compiler) echo gcc libc6-dev ;;
+        apt-get:musl) echo musl-tools ;;
         apt-get:postgres) echo postgresql ;;
         apt-get:php) echo php-cli ;;
         apt-get:python-psycopg) echo python3-psycopg ;;
         dnf:compiler) echo gcc ;;
+        dnf:musl) echo musl-gcc ;;
         dnf:postgres) echo postgresql-server postgresql-contrib ;;
         dnf:php) echo php-cli ;;
         dnf:php-msgpack) echo php-pecl-msgpack ;;
@@ -146,7 +149,7 @@ install_packages() {
     esac
 }
 
-[ "$#" -gt 0 ] || fail "say which groups: compiler postgres php php-pdo php-test clients bench"
+[ "$#" -gt 0 ] || fail "say which groups: compiler musl postgres php php-pdo php-test clients bench"
 wanted=""
 for group in "$@"; do
     names=$(missing "$group")

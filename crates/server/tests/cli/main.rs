@@ -8,5 +8,6 @@ mod generate;
 mod logging;
 mod memory;
 mod notify;
+mod packaging;
 mod serve;
 mod support;
