@@ -17,6 +17,7 @@ final class Servers
     private static string $unix = '';
     private static string $proxyTcp = '';
     private static string $proxyUnix = '';
+    private static string $postgres = '';
 
     public static function start(): void
     {
@@ -32,12 +33,13 @@ final class Servers
             throw new RuntimeException('cannot run server.sh');
         }
         $words = explode(' ', trim((string) fgets($pipes[1])));
-        if ($words[0] !== 'ready' || count($words) !== 7) {
+        if ($words[0] !== 'ready' || count($words) !== 8) {
             throw new RuntimeException('the servers did not start; the reason is printed above');
         }
         [, self::$tcp, self::$unix] = $words;
         self::$proxyTcp = "host={$words[3]};port={$words[4]}";
         self::$proxyUnix = "host={$words[5]};port={$words[6]}";
+        self::$postgres = "host=127.0.0.1;port={$words[7]}";
         register_shutdown_function(static function () use ($script, $pipes): void {
             fclose($pipes[0]);
             fclose($pipes[1]);
@@ -55,6 +57,12 @@ final class Servers
     public static function proxy(): string
     {
         return self::isUnix() ? self::$proxyUnix : self::$proxyTcp;
+    }
+
+    /** Host and port of PostgreSQL itself, in the same form. */
+    public static function postgres(): string
+    {
+        return self::$postgres;
     }
 
     /** The address of the server that listens on TCP. */

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Starts a throw-away PostgreSQL with a replica, and two rr-pgpool servers in front of them, one with both its doors on
 # TCP and one with both on Unix sockets; prints `ready`, the addresses of the RPC doors, and host and
-# port by which libpq finds the PostgreSQL doors, TCP first each time, when both are healthy; stops
+# port by which libpq finds the PostgreSQL doors, TCP first each time, and PostgreSQL's own port on
+# 127.0.0.1, when both are healthy; stops
 # all of it and removes everything when its standard input ends, which also happens when the tests
 # die.
 #
@@ -101,5 +102,5 @@ start_on_tcp() {
 }
 pool_try "$dir/tcp.log" start_on_tcp
 pools="$pools $pool_pid"
-echo "ready $tcp_address $unix_address 127.0.0.1 $proxy_port $dir 5432"
+echo "ready $tcp_address $unix_address 127.0.0.1 $proxy_port $dir 5432 $pg_port"
 while read -r _; do :; done

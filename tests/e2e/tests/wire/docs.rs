@@ -1,8 +1,10 @@
-//! What the documents say of tests.
+//! What the documents say of tests, features and settings.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use serde_json::Value;
 
 fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).unwrap() {
@@ -56,4 +58,65 @@ fn each_bug_of_others_has_the_test_that_is_named() {
 #[test]
 fn each_setting_has_the_test_that_is_named() {
     assert_tests_exist("docs/configuration.md", "The rest of `monitoring`");
+}
+
+#[test]
+fn each_feature_is_in_the_table_of_versions() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let text = fs::read_to_string(root.join("docs/versions.md")).unwrap();
+    let table = text.split("## Asking instead of knowing").nth(1).unwrap();
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| `"));
+    let named: BTreeSet<&str> = rows.filter_map(|row| row.split('`').next()).collect();
+    assert_eq!(named, rr_pgpool::rpc::FEATURES.into_iter().collect());
+}
+
+/// What the schema says of a setting; `NAME` stands for a name of the user's.
+fn setting<'a>(schema: &'a Value, path: &str) -> Option<&'a Value> {
+    fn inner<'a>(root: &'a Value, at: &'a Value, path: &[&str]) -> Option<&'a Value> {
+        if let Some(reference) = at.get("$ref").and_then(Value::as_str) {
+            return inner(root, root.pointer(reference.strip_prefix('#')?)?, path);
+        }
+        let Some((first, rest)) = path.split_first() else { return Some(at) };
+        let here = match *first {
+            "NAME" => at.get("additionalProperties").filter(|more| more.is_object()),
+            name => at.get("properties").and_then(|properties| properties.get(name)),
+        };
+        let choices = ["anyOf", "oneOf", "allOf"].into_iter().filter_map(|word| at.get(word));
+        let mut choices = choices.filter_map(Value::as_array).flatten();
+        here.and_then(|next| inner(root, next, rest))
+            .or_else(|| choices.find_map(|choice| inner(root, choice, path)))
+    }
+    let path: Vec<&str> = path.split('.').collect();
+    inner(schema, schema, &path)
+}
+
+/// The names in backticks that could be settings of ours.
+fn settings_named(text: &str) -> BTreeSet<&str> {
+    let is_key = |word: &&str| {
+        word.contains('.')
+            && word
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || matches!(c, '_' | '.') || c.is_ascii_uppercase())
+    };
+    text.split('`').skip(1).step_by(2).filter(is_key).collect()
+}
+
+#[test]
+fn each_setting_that_replaces_one_of_pgbouncers_is_one() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let text = fs::read_to_string(root.join("docs/migrate.md")).unwrap();
+    let schema = fs::read_to_string(root.join("schema.json")).unwrap();
+    let schema: Value = serde_json::from_str(&schema).unwrap();
+    let (_, table) = text.split_once("### Its settings, one by one").unwrap();
+    let rows = table.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let ours: BTreeSet<&str> = rows
+        .flat_map(|row| row.split('|').skip(2))
+        .flat_map(settings_named)
+        .filter(|name| !name.ends_with(".md"))
+        .collect();
+    assert!(ours.len() > 35, "{ours:?}");
+    let missing: Vec<_> = ours.iter().filter(|key| setting(&schema, key).is_none()).collect();
+    assert!(missing.is_empty(), "settings that are none: {missing:?}");
+    assert!(setting(&schema, "proxy.users.NAME.max_clients").is_some());
+    assert!(setting(&schema, "proxy.max_client_conn").is_none());
 }
