@@ -56,8 +56,8 @@ pub enum Error {
     NotExecuted(Option<Box<ServerError>>),
     /// The connection was lost after the statement was sent: it may have taken effect.
     #[error(
-        "the outcome of {what} is unknown: the server went away after it was sent and before \
-         it answered; check before running it again"
+        "the outcome of {what} is unknown: the server was lost after it was sent and before it \
+         answered; check before running it again"
     )]
     OutcomeUnknown {
         /// `COMMIT` or `the statement`.
@@ -184,10 +184,14 @@ impl Error {
     }
 }
 
+/// What libpq says of a server that is gone, and frameworks look for.
+const CLOSED: &str = "server closed the connection unexpectedly";
+
 fn not_executed_text(fatal: Option<&ServerError>) -> String {
     match fatal {
-        Some(fatal) => format!("{} (not executed)", fatal.message),
-        None => "server closed the connection unexpectedly (not executed)".to_owned(),
+        // As libpq puts it: Doctrine knows it by its begin, Laravel by its end.
+        Some(fatal) => format!("{}: {CLOSED} (not executed)", fatal.message),
+        None => format!("{CLOSED} (not executed)"),
     }
 }
 
@@ -323,7 +327,7 @@ mod tests {
     use crate::rate::RateLimit;
 
     /// Substrings by which Laravel, Doctrine and Cycle recognise a lost connection.
-    const DETECTORS: [&str; 10] = [
+    const DETECTORS: [&str; 17] = [
         "connection",
         "server has gone away",
         "no connection to the server",
@@ -334,6 +338,13 @@ mod tests {
         "broken pipe",
         "0800",
         "timed out",
+        "went away",
+        "server is shutting down",
+        "failed to connect to",
+        "lost connection",
+        "no such file or directory",
+        "eof detected",
+        "080p",
     ];
 
     const WRITE: Exposure =

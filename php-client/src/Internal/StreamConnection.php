@@ -177,7 +177,7 @@ final class StreamConnection
         }
         $reason = stream_get_meta_data($this->stream)['timed_out']
             ? sprintf('no reply within %.3G seconds', $timeout)
-            : 'the server went away without a reply'
+            : 'the server left without a reply'
                 // It may be another one, such as the PostgreSQL door, to which this makes no sense.
                 . ($this->usedAt === 0 ? ', and never gave one: is that address rpc.listen of rr-pgpool?' : '');
         throw new OutcomeUnknown("{$reason}; whether the request was executed is unknown", '40003');

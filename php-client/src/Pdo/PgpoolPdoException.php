@@ -26,7 +26,7 @@ final class PgpoolPdoException extends PDOException
     private const FATAL = 7;
     private const LOST = 'server closed the connection unexpectedly';
     /** What frameworks take for a reason to run the statement again. */
-    private const RETRIED = '/connection|broken pipe|reset by peer|query_wait_timeout|0800/i';
+    private const RETRIED = '/connection|broken pipe|reset by peer|query_wait_timeout|went away|0800/i';
 
     private function __construct(
         string $sqlstate,

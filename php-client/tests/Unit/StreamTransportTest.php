@@ -157,11 +157,11 @@ final class StreamTransportTest extends TestCase
             'end instead of a reply' => ['is that address rpc.listen', static function ($stream): void {
                 fclose($stream);
             }],
-            'end inside the header' => ['went away', static function ($stream, FakeCall $call): void {
+            'end inside the header' => ['left without a reply', static function ($stream, FakeCall $call): void {
                 fwrite($stream, substr($call->answer(), 0, 7));
                 fclose($stream);
             }],
-            'end inside the body' => ['went away', static function ($stream, FakeCall $call): void {
+            'end inside the body' => ['left without a reply', static function ($stream, FakeCall $call): void {
                 fwrite($stream, substr($call->answer(), 0, -1));
                 fclose($stream);
             }],

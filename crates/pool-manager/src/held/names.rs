@@ -47,8 +47,8 @@ impl Ending {
             Self::Finished => "is already finished",
             Self::Idle => "was rolled back: idle for longer than its idle_timeout",
             Self::Lifetime => "was rolled back: its max_lifetime is over",
-            Self::OwnerGone => "was rolled back: the client that began it went away",
-            Self::Lost => "is over: the server went away, or a call on it was cut off",
+            Self::OwnerGone => "was rolled back: the client that began it has left",
+            Self::Lost => "is over: the server was lost, or a call on it was cut off",
             Self::Shutdown => "was rolled back: the pool is shutting down",
         }
     }

@@ -202,8 +202,8 @@ async fn when_the_owner_goes_everything_of_its_is_rolled_back_at_once() {
     });
     watch.until_running("owner").await;
     all.held.end_owner(ME);
-    assert_error(&running.await.unwrap(), "25000", "the client that began it went away");
-    assert_error(&all.tx("idle", "SELECT 1").await, "25000", "the client that began it went away");
+    assert_error(&running.await.unwrap(), "25000", "the client that began it has left");
+    assert_error(&all.tx("idle", "SELECT 1").await, "25000", "the client that began it has left");
     eventually("both are rolled back", || async {
         watch.count("state LIKE 'idle in%' OR query LIKE '%owner%' AND state = 'active'").await == 1
     })
@@ -250,7 +250,7 @@ async fn calls_that_wait_when_the_name_ends_never_run() {
     all.held.end_owner(ME);
     assert_eq!(code(&first.await.unwrap()), "25000");
     for call in waiting {
-        assert_error(&call.await.unwrap(), "25000", "went away");
+        assert_error(&call.await.unwrap(), "25000", "has left");
     }
     all.nothing_open().await;
     assert_eq!(all.rows().await, "0");

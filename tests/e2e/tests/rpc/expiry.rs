@@ -128,7 +128,7 @@ async fn the_owners_leave_rolls_back_at_once() {
     })
     .await;
     let error = failed(other.call("TransactionCommit", json!({"tx_id": "t0"})).await, "25000");
-    assert!(error.contains("went away"), "{error}");
+    assert!(error.contains("has left"), "{error}");
     let stats = ok(other.call("PoolStats", json!({})).await)["stats"]["primary"].clone();
     assert_eq!((&stats["transactions_open"], &stats["sessions_open"]), (&json!(1), &json!(0)));
     ok(other.call("TransactionCommit", json!({"tx_id": "others"})).await);

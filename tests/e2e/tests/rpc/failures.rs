@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use test_support::{StopMode, TestCluster};
 
 /// Substrings by which Laravel, Doctrine and Cycle recognise a lost connection, in lower case.
-const DETECTORS: [&str; 9] = [
+const DETECTORS: [&str; 12] = [
     "connection",
     "server has gone away",
     "no connection to the server",
@@ -18,6 +18,9 @@ const DETECTORS: [&str; 9] = [
     "reset by peer",
     "broken pipe",
     "0800",
+    "080p",
+    "went away",
+    "failed to connect to",
 ];
 
 pub(crate) fn assert_matches_no_detector(reply: &Value) {
