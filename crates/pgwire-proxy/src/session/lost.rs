@@ -31,6 +31,27 @@ const NOTHING_SENT: InFlight = InFlight {
     completed: false,
 };
 
+impl Attached {
+    /// What a loss means that ends the client's session, with all that is under way: as soon as
+    /// nobody knows of one part, nobody knows.
+    fn fate(&self, lost: impl Fn() -> LinkError) -> Error {
+        let mut in_transaction = self.status() != TransactionStatus::Idle;
+        let mut completed = self.completed;
+        let sent = self.owed.iter().filter_map(Expect::unit).map(|unit| (unit, true));
+        let mut known = None;
+        for (unit, sent) in sent.chain(self.batch.map(|unit| (unit, false))) {
+            let error = unit.in_flight(in_transaction, sent, completed).lost(lost());
+            if matches!(error, Error::OutcomeUnknown { .. }) {
+                return error;
+            }
+            known.get_or_insert(error);
+            completed = false;
+            in_transaction &= unit.keeps_transaction();
+        }
+        known.unwrap_or_else(|| NOTHING_SENT.lost(lost()))
+    }
+}
+
 impl Session {
     /// The transaction status that the client is told.
     pub(super) fn status(&self) -> TransactionStatus {
@@ -74,7 +95,7 @@ impl Session {
         }
         let lost = || LinkError::Closed(fatal.clone());
         if self.client.mode == Mode::Session || server.connection.is_pinned() {
-            let error = NOTHING_SENT.lost(lost()).to_server_error();
+            let error = server.fate(lost).to_server_error();
             server.tell_unanswered(&self.client, error.code);
             self.fatal(error.code, error.message);
             return Some(Step::End);

@@ -3,6 +3,7 @@
 
 use e2e::{Linked, Setup, TestServer, eventually};
 use serde_json::json;
+use test_support::postgres::ROLE;
 use test_support::wire::message::{bind, copy_data, execute, flush, parse, query, sync};
 use test_support::wire::{errors, summary};
 use test_support::{StopMode, TestCluster, WireError};
@@ -154,6 +155,27 @@ async fn a_session_ends_with_its_server() {
     assert_eq!(fault.severity(), "FATAL", "{fault}");
     assert!(NOT_EXECUTED.contains(&fault.code()), "{fault}");
     assert_eq!(linked.server.wire().await.rows("SELECT 1").await, ["1"]);
+}
+
+#[tokio::test]
+async fn a_session_that_ends_in_a_write_is_not_told_that_nothing_was_executed() {
+    let behavior = json!({"behavior": {"mode": "session"}});
+    let setup = Setup::with(&json!({"backends": {"primary": behavior}})).await;
+    setup.db.batch("CREATE TABLE t (a int)").await;
+    setup.db.batch(&format!("GRANT ALL ON t TO {ROLE}")).await;
+    let end = "SELECT pg_terminate_backend(pg_backend_pid())";
+    for (sql, code) in [
+        (format!("INSERT INTO t VALUES (1); COMMIT; {end}"), "40003"),
+        (format!("BEGIN; INSERT INTO t VALUES (1); {end}"), "40003"),
+        (end.to_owned(), "57P01"),
+    ] {
+        let mut client = setup.wire().await;
+        client.send(&query(&sql)).await.unwrap();
+        let replies = client.until_closed().await;
+        let fault = errors(&replies).pop().unwrap_or_else(|| panic!("{sql}: {replies:?}"));
+        assert_eq!((fault.severity(), fault.code()), ("FATAL", code), "{sql}: {fault}");
+        assert_eq!(fault.message().contains("not executed"), code == "57P01", "{fault}");
+    }
 }
 
 #[tokio::test]
