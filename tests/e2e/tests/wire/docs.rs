@@ -120,3 +120,60 @@ fn each_setting_that_replaces_one_of_pgbouncers_is_one() {
     assert!(setting(&schema, "proxy.users.NAME.max_clients").is_some());
     assert!(setting(&schema, "proxy.max_client_conn").is_none());
 }
+
+/// The first words of settings as the documents write them; those of a server without its place.
+const SECTIONS: [&str; 12] = [
+    "backends",
+    "behavior",
+    "databases",
+    "features",
+    "logging",
+    "monitoring",
+    "pool",
+    "proxy",
+    "routing",
+    "rpc",
+    "shutdown",
+    "transactions",
+];
+
+#[test]
+fn each_setting_that_operators_are_told_of_is_one() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let schema = fs::read_to_string(root.join("schema.json")).unwrap();
+    let schema: Value = serde_json::from_str(&schema).unwrap();
+    for document in ["docs/operations.md", "docs/security.md", "docs/migrate.md"] {
+        let text = fs::read_to_string(root.join(document)).unwrap();
+        let named = settings_named(&text);
+        let ours = named.iter().filter(|name| {
+            SECTIONS.contains(&name.split('.').next().unwrap_or_default()) && !name.ends_with(".md")
+        });
+        let missing: Vec<_> = ours
+            .filter(|key| {
+                setting(&schema, key).is_none()
+                    && setting(&schema, &format!("backends.primary.{key}")).is_none()
+            })
+            .collect();
+        assert!(missing.is_empty(), "{document} names settings that are none: {missing:?}");
+    }
+}
+
+#[test]
+fn each_message_that_operators_are_told_of_is_logged() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let text = fs::read_to_string(root.join("docs/operations.md")).unwrap();
+    let (_, table) = text.split_once("After that these are worth an alert:").unwrap();
+    let table = table.split("\n\n").nth(1).unwrap();
+    let rows = table.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let messages: Vec<&str> = rows
+        .filter_map(|row| row.split('|').nth(2))
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .filter(|message| !message.contains('.'))
+        .collect();
+    assert!(messages.len() > 8, "{messages:?}");
+    let mut files = Vec::new();
+    sources(&root.join("crates"), &mut files);
+    let code: String = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    let missing: Vec<_> = messages.iter().filter(|message| !code.contains(**message)).collect();
+    assert!(missing.is_empty(), "nothing logs {missing:?}");
+}
