@@ -57,7 +57,7 @@ umask 022
 name=rr-pgpool-$version-linux-$machine
 tree=$stage/$name
 mkdir -p "$tree/man" "$tree/completions"
-cp "$program" LICENSE README.md CHANGELOG.md rr.yaml.example schema.json packaging/rr-pgpool.service "$tree"
+cp "$program" LICENSE README.md CHANGELOG.md rr.yaml.example schema.json packaging/rr-pgpool.service packaging/rr.yaml "$tree"
 cp -R docs "$tree/docs"
 "$program" man "$tree/man"
 "$program" completions bash >"$tree/completions/rr-pgpool.bash"

@@ -30,7 +30,7 @@ tar -xzf dist/rr-pgpool-*-linux-*.tar.gz -C "$room"
 tree=$(echo "$room"/rr-pgpool-*)
 program=$tree/rr-pgpool
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
-for file in LICENSE README.md CHANGELOG.md rr.yaml.example schema.json rr-pgpool.service \
+for file in LICENSE README.md CHANGELOG.md rr.yaml.example schema.json rr-pgpool.service rr.yaml \
     docs/configuration.md man/rr-pgpool.1 man/rr-pgpool-serve.1 completions/rr-pgpool.bash; do
     [ -s "$tree/$file" ] || fail "$file is not in the tarball"
 done

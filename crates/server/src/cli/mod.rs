@@ -51,7 +51,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve goridge RPC until SIGINT or SIGTERM
+    /// Serve goridge RPC and PostgreSQL clients until SIGINT or SIGTERM
     ///
     /// Reads the section `pgpool` of the configuration. After the first signal everything works on
     /// until nobody is connected or `shutdown.grace` is over; a second signal ends it at once. The
