@@ -9,6 +9,7 @@ use pool_manager::classify::Classification;
 use pool_manager::{Checkout, SettingsQuestion, TransactionStatus};
 
 use super::User;
+use super::calls::Calls;
 use super::cancel::Cancelling;
 use super::copy::CopyIn;
 use super::expect::{Expect, OwnQuery};
@@ -75,6 +76,8 @@ pub(super) struct Attached {
     /// Units of the client's that have ended, and how many of them with an error, since they were
     /// counted.
     pub(super) ended: (u32, u32),
+    /// The statements in them.
+    pub(super) calls: Calls,
     /// A unit has ended since the clock was looked at.
     pub(super) progressed: bool,
     /// How often DISCARD ALL under way must not end the pin, for what pins was sent behind it.
@@ -143,6 +146,7 @@ impl Attached {
             replay: Replay::default(),
             out_of_time: None,
             ended: (0, 0),
+            calls: Calls::default(),
             progressed: false,
             pinned_behind: 0,
             wrote: false,
@@ -172,7 +176,8 @@ impl Attached {
         replay.forget();
         let mut parsing = std::mem::take(&mut self.parsing);
         parsing.clear();
-        *self = Self { owed, replay, parsing, ..Self::empty(now) };
+        let calls = self.calls.emptied();
+        *self = Self { owed, replay, parsing, calls, ..Self::empty(now) };
         *connection.workspace() = Some(self);
         connection.give_back(now);
     }

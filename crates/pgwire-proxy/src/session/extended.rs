@@ -306,10 +306,13 @@ impl Session {
             return Taken::Done;
         };
         let class = statement.class;
+        let tally = server.connection.tally(&statement.sql, &statement.tally);
         // Of a clean one the text makes no difference any more.
         let text = (!class.clean).then(|| Arc::clone(statement));
         server.batch().add(&class);
-        let ending = self.run(&class, text.as_ref().map_or(&b""[..], |statement| &statement.sql));
+        let mut ending =
+            self.run(&class, text.as_ref().map_or(&b""[..], |statement| &statement.sql));
+        ending.tally = tally;
         if let Some(server) = self.server.as_deref_mut() {
             server.forward(message, Expect::Execute(ending));
         }

@@ -12,6 +12,7 @@
 //! connection, settings, rolling back) is a [`Step`], done by [`serve`] with the loop standing still.
 
 mod attached;
+mod calls;
 mod cancel;
 mod changed;
 mod clock;

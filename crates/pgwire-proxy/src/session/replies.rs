@@ -66,7 +66,9 @@ impl Attached {
             reply::COMMAND_COMPLETE => {
                 if let Some(Expect::Query(query)) = self.owed.front_mut() {
                     let effect = std::mem::take(&mut query.ending.effect);
-                    let ending = Ending { tag: query.ending.tag, effect };
+                    let ending = Ending { tag: query.ending.tag, effect, tally: None };
+                    let tag = self.connection.received().get(body.clone()).unwrap_or_default();
+                    self.calls.part_of_query(tag);
                     self.completed = true;
                     self.copy_ends();
                     self.finish(&ending, body, client);
@@ -108,7 +110,9 @@ impl Attached {
             (reply::COMMAND_COMPLETE, Some(Expect::Execute(_))) => {
                 self.completed = true;
                 self.copy_ends();
-                if let Some(Expect::Execute(ending)) = self.owed.pop_front() {
+                if let Some(Expect::Execute(mut ending)) = self.owed.pop_front() {
+                    let tag = self.connection.received().get(body.clone()).unwrap_or_default();
+                    self.calls.executed(ending.tally.take(), tag);
                     self.finish(&ending, body, client);
                 }
                 return Ok(Action::Forward);
@@ -183,7 +187,7 @@ impl Attached {
 
     /// A ReadyForQuery has come; whether it answers something of ours.
     pub(super) fn unit_ended(&mut self) -> Result<bool, LinkError> {
-        let ended = match self.owed.pop_front() {
+        let mut ended = match self.owed.pop_front() {
             Some(ended) if ended.ends_with_ready() => ended,
             _ => return Err(self.connection.out_of_step()),
         };
@@ -191,6 +195,10 @@ impl Attached {
         let failed = std::mem::take(&mut self.failed);
         if self.status() == TransactionStatus::Idle {
             self.portals.clear();
+        }
+        self.calls.unit_ended(self.status() != TransactionStatus::Idle);
+        if let Expect::Query(query) = &mut ended {
+            self.calls.query_ended(query, failed);
         }
         let is_own = matches!(ended, Expect::Own(_));
         if !is_own {

@@ -230,6 +230,10 @@ impl Session {
             let took = now.saturating_duration_since(server.busy_since);
             let (ended, failed) = std::mem::take(&mut server.ended);
             server.connection.count_queries(took, ended, failed);
+            let transactions = server.calls.count(took);
+            if transactions > 0 {
+                server.connection.count_transactions(transactions);
+            }
             server.busy_since = now;
             self.was_active = true;
         }
