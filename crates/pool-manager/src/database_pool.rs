@@ -109,6 +109,11 @@ impl DatabasePool {
         self.pool.name()
     }
 
+    /// The name of the database that it is for: its own, or that of the pool it stands beside.
+    pub fn database(&self) -> &str {
+        &self.pool.options().database
+    }
+
     /// A connection of one's own for several statements, without a transaction.
     pub async fn acquire(&self) -> Result<Session, Error> {
         Session::begin(&self.pool, &Settings::default()).await

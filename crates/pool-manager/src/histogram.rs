@@ -31,6 +31,25 @@ impl DurationHistogram {
         bounds.chain([None]).zip(self.buckets)
     }
 
+    /// Those that have come since `before`, an earlier one of the same.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        let mut since = *self;
+        for (bucket, before) in since.buckets.iter_mut().zip(&before.buckets) {
+            *bucket = bucket.saturating_sub(*before);
+        }
+        since.sum = self.sum.saturating_sub(before.sum);
+        since
+    }
+
+    /// Adds those of another one.
+    pub fn add(&mut self, other: &Self) {
+        for (bucket, more) in self.buckets.iter_mut().zip(&other.buckets) {
+            *bucket += more;
+        }
+        self.sum += other.sum;
+    }
+
     /// How long the `share` (0 to 1) of them that was quickest took at most, as near as the buckets
     /// tell; `None` when there were none.
     pub fn quantile(&self, share: f64) -> Option<Duration> {

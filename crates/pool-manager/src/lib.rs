@@ -36,7 +36,7 @@ pub mod values;
 
 pub use backends::{
     Backend, Backends, BackendsOptions, BadPattern, LoadBalance, OwnWrites, Route, RoutingRules,
-    wants_cache,
+    ServerStatus, wants_cache,
 };
 pub use batch::{Batch, BatchEnd, BatchResults};
 pub use breaker::{Attempt, CircuitBreaker, CircuitBreakerState, Refusal};

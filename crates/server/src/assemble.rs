@@ -31,6 +31,7 @@ pub(crate) fn pools(config: &Config) -> Result<Pools, ServeError> {
         max_message: bytes(config.rpc.max_frame_size),
         slow_threshold: config.logging.slow_query.threshold.get(),
         breaker: config.features.circuit_breaker.limits(),
+        top_statements: config.monitoring.counted_statements(),
     };
     let within = |error: SettingError| ServeError::Proxy(error.within("pgpool.proxy.users"));
     let mut pools = Pools::default();
@@ -42,7 +43,8 @@ pub(crate) fn pools(config: &Config) -> Result<Pools, ServeError> {
                 continue;
             }
             let own = own_backend(backend, given).map_err(within)?;
-            let pool = DatabasePool::with_limits(&format!("{database}@{user}"), &own, limits)?;
+            let pool =
+                DatabasePool::of_database(&database, &format!("{database}@{user}"), &own, limits)?;
             let (database, user) = (database.clone(), user.clone());
             pools.own.push(OwnPool { database, user, pool });
         }

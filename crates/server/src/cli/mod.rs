@@ -58,9 +58,8 @@ enum Command {
     Serve(ServeArgs),
     /// Check a configuration and print what it comes down to
     ///
-    /// Prints every key with the value that is in effect, secrets masked, and says which sections
-    /// are not active yet. When something is wrong it names the file, the key and the reason, and
-    /// the exit code is 1.
+    /// Prints every key with the value that is in effect, secrets masked. When something is wrong it
+    /// names the file, the key and the reason, and the exit code is 1.
     CheckConfig(ConfigArgs),
     /// Ask a running server whether its databases are healthy
     ///
