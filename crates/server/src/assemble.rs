@@ -154,6 +154,7 @@ pub(crate) fn service_options(config: &Config) -> ServiceOptions {
         cache: config.features.cache.options(),
         rate_limit: config.features.rate_limit.limit(),
         expose_stats: config.monitoring.expose_rpc,
+        counts_statements: config.monitoring.counted_statements() > 0,
         forward: config.rpc.forward.get().cloned(),
     }
 }

@@ -71,7 +71,8 @@ enum Command {
     /// One row per pool: its connections (all, idle, active, most allowed), callers that wait, open
     /// transactions and sessions, statements, failed and slow ones among them, and their average
     /// time in microseconds; below the table (in a pipe: in a last column) the last error. --json
-    /// has more.
+    /// has more. --top shows statements instead, by their text without constants: calls, failed ones,
+    /// rows, and times. --watch looks again every 2 seconds and shows statements per second.
     Stats(stats::StatsArgs),
     /// Execute one statement through a running server
     ///

@@ -6,7 +6,7 @@ use pool_manager::{Backends, CircuitBreakerState, DatabasePool, DurationHistogra
 use serde_json::{Value, json};
 
 use super::Monitor;
-use super::top::top_statements;
+use super::top::{Order, top_statements};
 
 /// Statements that are shown of each database.
 const SHOWN_STATEMENTS: usize = 25;
@@ -64,7 +64,7 @@ impl Monitor {
             "proxy_clients": door.map(|door| door.clients),
             "failovers": database.failovers(),
             "pools": pools,
-            "statements": top_statements(registry, name, SHOWN_STATEMENTS),
+            "statements": top_statements(registry, &[name], Order::Total, SHOWN_STATEMENTS),
         })
     }
 }

@@ -14,7 +14,7 @@ use crate::config::ListenAddress;
 
 /// What this server can do beyond the Go plugin's API, as `pgpool.Version` lists it. A client may
 /// rely on a name that it finds here.
-pub const FEATURES: [&str; 14] = [
+pub const FEATURES: [&str; 15] = [
     "batch",
     "cursors",
     "forward",
@@ -28,6 +28,7 @@ pub const FEATURES: [&str; 14] = [
     "settings",
     "simple",
     "sqlstate",
+    "top_queries",
     "transactions",
 ];
 
@@ -50,8 +51,10 @@ pub struct ServiceOptions {
     pub cache: CacheOptions,
     /// How often each client may ask.
     pub rate_limit: Option<RateLimit>,
-    /// Whether PoolStats may be called.
+    /// Whether PoolStats and TopQueries may be called.
     pub expose_stats: bool,
+    /// Whether the pools count statements one by one.
+    pub counts_statements: bool,
     /// Where calls to other services go.
     pub forward: Option<ListenAddress>,
 }

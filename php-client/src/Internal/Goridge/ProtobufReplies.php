@@ -26,6 +26,10 @@ final class ProtobufReplies
         'last_health_check', 'last_error',
     ];
 
+    private const TOP_QUERY = [
+        'database', 'query', 'calls', 'errors', 'rows', 'total_time_us', 'mean_time_us', 'p99_time_us',
+    ];
+
     private const DETAILS = [
         'severity', 'message', 'detail', 'hint', 'position', 'schema', 'table', 'column', 'constraint',
     ];
@@ -47,6 +51,12 @@ final class ProtobufReplies
             $reply instanceof V1\EndResponse => ['success' => $reply->getSuccess()],
             $reply instanceof V1\PoolStatsResponse =>
                 ['stats' => array_map(self::stats(...), iterator_to_array($reply->getStats()))],
+            $reply instanceof V1\TopQueriesResponse => [
+                'queries' => array_map(
+                    static fn (V1\TopQuery $query): array => self::named($query, self::TOP_QUERY),
+                    iterator_to_array($reply->getQueries()),
+                ),
+            ],
             $reply instanceof V1\HealthCheckResponse => [
                 'health' => iterator_to_array($reply->getHealth()),
                 'errors' => iterator_to_array($reply->getErrors()),

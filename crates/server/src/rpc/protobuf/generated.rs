@@ -456,6 +456,53 @@ pub struct PoolStatsResponse {
 }
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(default)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TopQueriesRequest {
+    #[prost(string, tag = "1")]
+    pub database: ::prost::alloc::string::String,
+    #[prost(int64, tag = "2")]
+    pub limit: i64,
+    #[prost(string, tag = "3")]
+    pub order: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub request_id: ::prost::alloc::string::String,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TopQuery {
+    #[prost(string, tag = "1")]
+    pub database: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub query: ::prost::alloc::string::String,
+    #[prost(int64, tag = "3")]
+    pub calls: i64,
+    #[prost(int64, tag = "4")]
+    pub errors: i64,
+    #[prost(int64, tag = "5")]
+    pub rows: i64,
+    #[prost(int64, tag = "6")]
+    pub total_time_us: i64,
+    #[prost(int64, tag = "7")]
+    pub mean_time_us: i64,
+    #[prost(int64, tag = "8")]
+    pub p99_time_us: i64,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TopQueriesResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub queries: ::prost::alloc::vec::Vec<TopQuery>,
+    #[prost(string, tag = "2")]
+    pub error: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub sqlstate: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub request_id: ::prost::alloc::string::String,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct HealthCheckResponse {
     #[prost(btree_map = "string, bool", tag = "1")]
