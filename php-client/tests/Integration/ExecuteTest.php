@@ -142,7 +142,8 @@ final class ExecuteTest extends ClientTestCase
             $this->client->execute("SELECT 'secret' AS top_queries_test FROM generate_series(1, {$n})");
         }
         $all = $this->client->topQueries(1000);
-        $ours = array_values(array_filter($all, static fn ($one): bool => str_contains($one->query, 'top_queries_test')));
+        $isOurs = static fn ($one): bool => str_contains($one->query, 'top_queries_test');
+        $ours = array_values(array_filter($all, $isOurs));
         self::assertCount(1, $ours);
         self::assertSame('SELECT ? AS top_queries_test FROM generate_series(?, ...)', $ours[0]->query);
         self::assertSame('primary', $ours[0]->database);

@@ -13,7 +13,7 @@ const MORE: &str = ", ...";
 /// The pieces of the text, in order: put together they are the shape of `sql`.
 pub(crate) struct Shape<'a> {
     tokens: Tokens<'a>,
-    /// A token that a blank was put in front of.
+    /// A token that something was put in front of.
     pending: Option<Token<'a>>,
     /// A piece that comes before the next token.
     queued: Option<&'static str>,
@@ -27,16 +27,23 @@ impl<'a> Shape<'a> {
         Self { tokens, pending: None, queued: None, begun: false, ended: false }
     }
 
-    /// The next token that means something, and whether blanks or comments are in front of it.
-    fn next_token(&mut self) -> Option<(Token<'a>, bool)> {
+    /// The next token that means something, and what stands for all that was passed over in front of it.
+    /// What ends the last statement means nothing, and nothing is in front of the first token.
+    fn next_token(&mut self) -> Option<(Token<'a>, Option<&'static str>)> {
         if let Some(token) = self.pending.take() {
-            return Some((token, false));
+            return Some((token, None));
         }
-        let first = self.tokens.next()?;
-        if !first.is_blank() {
-            return Some((first, false));
+        let mut passed = None;
+        loop {
+            let token = self.tokens.next()?;
+            if token.kind == TokenKind::Semicolon {
+                passed = Some("; ");
+            } else if token.is_blank() {
+                passed = passed.or(Some(" "));
+            } else {
+                return Some((token, passed.filter(|_| self.begun)));
+            }
         }
-        Some((next(&mut self.tokens)?, self.begun))
     }
 
     /// Passes over `, ?, ?` behind a constant, or `, (?, ?), (?, ?)` behind a row; whether there was any.
@@ -65,10 +72,10 @@ impl<'a> Iterator for Shape<'a> {
         if self.ended {
             return None;
         }
-        let (token, after_blank) = self.next_token()?;
-        if after_blank {
+        let (token, passed) = self.next_token()?;
+        if let Some(passed) = passed {
             self.pending = Some(token);
-            return Some(" ");
+            return Some(passed);
         }
         self.begun = true;
         if !is_data(&token) {
@@ -139,7 +146,10 @@ mod tests {
     fn constants_comments_and_layout_make_no_difference() {
         for (sql, expected) in [
             ("SELECT  *\n FROM t -- x\n WHERE a = 'x''y'", "SELECT * FROM t WHERE a = ?"),
-            ("  select 1.5e3 ; ", "select ? ;"),
+            ("  select 1.5e3 ; ", "select ?"),
+            ("SELECT 1;; -- x", "SELECT ?"),
+            ("; BEGIN;; SELECT 1;", "BEGIN; SELECT ?"),
+            (";", ""),
             ("SELECT E'\\'secret', $$secret$$", "SELECT ?, ..."),
             ("SELECT \"Name\", $1 FROM t", "SELECT \"Name\", $1 FROM t"),
             ("SELECT /* secret */ a", "SELECT a"),
