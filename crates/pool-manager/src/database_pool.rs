@@ -10,7 +10,7 @@ use crate::config::BackendConfig;
 use crate::connect::Connector;
 use crate::connection::{CommandTag, Discard, ResultSink, Settings};
 use crate::error::Error;
-use crate::pool::{BreakerLimits, Checkout, Pool, PoolOptions, PoolStats, StoredPassword};
+use crate::pool::{BreakerLimits, Checkout, Known, Pool, PoolOptions, PoolStats, StoredPassword};
 use crate::rows::{QueryRow, QueryRows, RowCollector};
 use crate::server_error::SqlState;
 use crate::statement::Statement;
@@ -220,7 +220,7 @@ impl DatabasePool {
     }
 
     /// The same, remembered by text.
-    pub(crate) fn classify(&self, sql: &str) -> Arc<Classification> {
+    pub(crate) fn classify(&self, sql: &str) -> Arc<Known> {
         self.pool.classify(sql)
     }
 

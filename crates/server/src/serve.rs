@@ -271,7 +271,7 @@ pub(crate) async fn serve_until(
     ready: impl FnOnce(&Server),
 ) -> Result<(), ServeError> {
     let server = Server::start(config).await?;
-    announce(config, &server);
+    announce(&server);
     ready(&server);
     let (first, mut seen) = watch::channel(0);
     let signals = tokio::spawn(async move {
@@ -292,7 +292,7 @@ pub(crate) async fn serve_until(
     Ok(())
 }
 
-fn announce(config: &Config, server: &Server) {
+fn announce(server: &Server) {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "rr-pgpool");
     match server.address() {
         Some(address) => tracing::info!(%address, "listening for goridge RPC"),

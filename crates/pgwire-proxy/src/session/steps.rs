@@ -129,7 +129,9 @@ impl Session {
                 self.input.reserve(READ_CHUNK);
                 let reading = pin!(self.stream.read_buf(&mut self.input));
                 match reading.poll(cx) {
-                    Poll::Ready(Ok(read @ 1..)) => database.counters().received(read),
+                    Poll::Ready(Ok(read @ 1..)) => {
+                        self.client.database.counters().received(read);
+                    }
                     Poll::Ready(_) => return Poll::Ready(Ok(None)),
                     Poll::Pending => break,
                 }

@@ -208,6 +208,22 @@ pub(super) const METRICS: &[Metric<PoolScope>] = &[
             samples.put(pool.stats.statement_cache_misses);
         },
     ),
+    counter(
+        "statements",
+        "result_cache_hits",
+        "Statements answered from memory",
+        |pool, samples| {
+            samples.put(pool.stats.cache_hits);
+        },
+    ),
+    counter(
+        "statements",
+        "result_cache_misses",
+        "Statements that could have been answered from memory, and were executed",
+        |pool, samples| {
+            samples.put(pool.stats.cache_misses);
+        },
+    ),
     Metric {
         label: "state",
         ..gauge(
