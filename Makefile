@@ -18,11 +18,12 @@ demo: ## Install what is missing, build, and show SQL from PHP through a throw-a
 .PHONY: test
 test: ## Install what tests need and run everything: lints, Rust, PHP, client and RoadRunner tests
 	@sh scripts/check-rust.sh tools
-	@sh scripts/install-deps.sh compiler postgres php-test clients
+	@sh scripts/install-deps.sh compiler postgres php-test clients browser
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test-rust
 	@$(MAKE) --no-print-directory test-php
 	@$(MAKE) --no-print-directory test-clients
+	@$(MAKE) --no-print-directory test-page
 	@$(MAKE) --no-print-directory test-drivers
 	@$(MAKE) --no-print-directory test-roadrunner
 
@@ -37,6 +38,10 @@ test-php: ## Run the PHP tests only, over TCP and over a Unix socket
 .PHONY: test-clients
 test-clients: ## Run the tests with psql, pgbench, pg_dump and psycopg only, in each mode of the proxy
 	sh scripts/test-clients.sh
+
+.PHONY: test-page
+test-page: ## Run the tests of the status page in a headless Chromium only (SCREENSHOTS=dir: pictures)
+	sh scripts/test-page.sh
 
 .PHONY: test-drivers
 test-drivers: ## Run the list of behaviours with one driver of each language, as far as its tools are there

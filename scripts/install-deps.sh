@@ -4,7 +4,7 @@
 # service running that was not, and never touches the Rust toolchain.
 #
 #   scripts/install-deps.sh GROUP...
-#   groups: compiler musl postgres php php-pdo php-test clients bench
+#   groups: compiler musl postgres php php-pdo php-test clients browser bench
 set -eu
 
 say() { printf 'deps: %s\n' "$*"; }
@@ -15,6 +15,8 @@ has() { command -v "$1" >/dev/null 2>&1; }
 . "$(dirname "$0")/postgres.sh"
 # shellcheck source=scripts/python.sh
 . "$(dirname "$0")/python.sh"
+# shellcheck source=scripts/browser.sh
+. "$(dirname "$0")/browser.sh"
 
 # Whether the extension types that the tests use can be created.
 has_contrib() {
@@ -60,11 +62,15 @@ missing() {
             done
             python_with_psycopg >/dev/null || echo python-psycopg
             ;;
+        browser)
+            browser_find >/dev/null || echo chromium
+            has python3 || echo python3
+            ;;
         bench)
             { has pgbench || [ -x "$(pg_find_bin)/pgbench" ]; } || echo postgres
             { has pgbouncer || [ -x /usr/sbin/pgbouncer ]; } || echo pgbouncer
             ;;
-        *) fail "no group called $1 (compiler postgres php php-pdo php-test clients bench)" ;;
+        *) fail "no group called $1 (compiler postgres php php-pdo php-test clients browser bench)" ;;
     esac
 }
 
@@ -92,6 +98,7 @@ packages_for() {
         apk:php-msgpack) echo "$(alpine_php)-pecl-msgpack" ;;
         apk:python-psycopg) echo py3-psycopg ;;
         brew:compiler) fail "the command line tools are missing: xcode-select --install" ;;
+        brew:chromium) fail "Chromium is missing: brew install --cask chromium, and set BROWSER to it" ;;
         brew:postgres) echo postgresql ;;
         brew:php-pgsql) fail "PHP lacks pdo_pgsql: brew reinstall php" ;;
         brew:php-msgpack) fail "PHP lacks msgpack: pecl install msgpack" ;;
@@ -149,7 +156,7 @@ install_packages() {
     esac
 }
 
-[ "$#" -gt 0 ] || fail "say which groups: compiler musl postgres php php-pdo php-test clients bench"
+[ "$#" -gt 0 ] || fail "say which groups: compiler musl postgres php php-pdo php-test clients browser bench"
 wanted=""
 for group in "$@"; do
     names=$(missing "$group")

@@ -129,6 +129,17 @@ final class Client implements ClientInterface
         return array_map(PoolStats::fromReply(...), $reply['stats']);
     }
 
+    public function topQueries(int $limit = 20, string $order = 'total'): array
+    {
+        if ($limit < 1) {
+            throw new InvalidArgument("limit is {$limit}: give a number from 1 to 1000", '22023');
+        }
+        $request = ['database' => '*', 'limit' => $limit, 'order' => $order];
+        $reply = $this->executor->call('TopQueries', $request);
+
+        return array_map(TopQuery::fromReply(...), $reply['queries']);
+    }
+
     public function health(): Health
     {
         $reply = $this->executor->call('HealthCheck', ['database' => '*']);

@@ -98,6 +98,16 @@ interface ClientInterface
     public function stats(): array;
 
     /**
+     * The statements that all databases spend their time on, the most expensive first.
+     *
+     * @param int $limit 1 to 1000
+     * @param string $order total, calls, mean, p99, rows or errors
+     * @return list<TopQuery>
+     * @throws PgpoolException
+     */
+    public function topQueries(int $limit = 20, string $order = 'total'): array;
+
+    /**
      * Asks every database for a sign of life.
      *
      * @throws PgpoolException

@@ -39,6 +39,13 @@ final class PoolStats
         public readonly ?DateTimeImmutable $lastHealthCheck,
         /** The last failure to open a connection or to pass a check; it stays after a recovery. */
         public readonly ?string $lastError,
+        /** Clients of the PostgreSQL door that keep a connection for what they have in its session. */
+        public readonly int $pinnedClients,
+        /** "closed", "open" or "half-open"; null where there is no circuit breaker. */
+        public readonly ?string $breaker,
+        /** Statements that were answered from memory, and that could have been. */
+        public readonly int $cacheHits,
+        public readonly int $cacheMisses,
     ) {
     }
 
@@ -73,6 +80,10 @@ final class PoolStats
             $number('health_checks_failed'),
             $never ? null : new DateTimeImmutable($checked),
             isset($stats['last_error']) ? (string) $stats['last_error'] : null,
+            $number('pinned_clients'),
+            isset($stats['breaker']) ? (string) $stats['breaker'] : null,
+            $number('cache_hits'),
+            $number('cache_misses'),
         );
     }
 }

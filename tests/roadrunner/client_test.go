@@ -57,6 +57,19 @@ type (
 		Stats map[string]DatabaseStats
 		Error string
 	}
+	TopQueriesRequest struct {
+		Database, Order string
+		Limit           int64
+	}
+	TopQuery struct {
+		Database, Query                    string
+		Calls, Errors, Rows                int64
+		TotalTimeUs, MeanTimeUs, P99TimeUs int64
+	}
+	TopQueriesResponse struct {
+		Queries []TopQuery
+		Error   string
+	}
 	HealthCheckResponse struct {
 		Health map[string]bool
 		Errors map[string]string
@@ -172,6 +185,11 @@ func TestGobIsSpokenWithThePluginsOwnTypes(t *testing.T) {
 	if primary := stats.Stats["primary"]; primary.QueryCount == 0 || primary.MaxConnections != 25 {
 		t.Errorf("%+v", stats)
 	}
+	var top TopQueriesResponse
+	call("TopQueries", TopQueriesRequest{Order: "calls", Limit: 5}, &top)
+	if len(top.Queries) == 0 || len(top.Queries) > 5 || top.Queries[0].Calls == 0 || top.Queries[0].Query == "" {
+		t.Errorf("%+v", top)
+	}
 	var health HealthCheckResponse
 	call("HealthCheck", DatabaseRequest{}, &health)
 	if !health.Health["primary"] || len(health.Errors) != 0 {
@@ -252,6 +270,11 @@ func TestProtobufIsSpoken(t *testing.T) {
 	call("PoolStats", &pgpoolpb.DatabaseRequest{Database: "*"}, &stats)
 	if stats.Stats["primary"].GetMaxConnections() != 25 {
 		t.Error(&stats)
+	}
+	var top pgpoolpb.TopQueriesResponse
+	call("TopQueries", &pgpoolpb.TopQueriesRequest{Database: "*", Limit: 5}, &top)
+	if len(top.Queries) == 0 || len(top.Queries) > 5 || top.Queries[0].Calls == 0 || top.Queries[0].Query == "" {
+		t.Error(&top)
 	}
 	var health pgpoolpb.HealthCheckResponse
 	call("HealthCheck", &pgpoolpb.DatabaseRequest{}, &health)

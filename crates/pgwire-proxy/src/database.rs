@@ -12,6 +12,7 @@ use pool_manager::classify::Classification;
 use pool_manager::{Backends, Checkout, DatabasePool, Error, Parameters, Route, Settings};
 
 use crate::auth::Users;
+use crate::counters::{DoorCounters, DoorStats};
 use crate::interner::Interner;
 use crate::limit::{ClientLimit, Seat};
 use crate::message::backend;
@@ -82,6 +83,7 @@ pub struct DatabaseOptions {
 /// What clients of a database have in common.
 #[derive(Default)]
 struct Shared {
+    counters: DoorCounters,
     settings: Interner<Settings>,
     parameters: Interner<Parameters>,
     statements: Statements,
@@ -229,6 +231,20 @@ impl Database {
     /// A number that stands for nothing yet.
     pub(crate) fn new_number(&self) -> u64 {
         self.shared.statements.new_number()
+    }
+
+    /// What is counted of its clients.
+    pub(crate) fn counters(&self) -> &DoorCounters {
+        &self.shared.counters
+    }
+
+    /// The same with that of users who have a pool of their own.
+    pub(crate) fn stats(&self) -> DoorStats {
+        let (database, clients) = (self.name().to_owned(), self.limit.inside());
+        let mut stats = DoorStats { database, clients, ..DoorStats::default() };
+        self.counters().add_to(&mut stats);
+        self.own.values().for_each(|own| own.counters().add_to(&mut stats));
+        stats
     }
 
     /// Notes that a client has asked for its sequences' values outside a transaction.

@@ -6,6 +6,7 @@
 //! `pool-manager`'s business.
 
 mod auth;
+mod counters;
 mod database;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
@@ -22,6 +23,7 @@ mod stream;
 mod tls;
 
 pub use auth::{AuthMode, BadCredential, Credential, User, UserLookup, Users};
+pub use counters::DoorStats;
 pub use database::{Database, DatabaseOptions, Mode};
 pub use proxy::{Proxy, ProxyOptions};
 pub use query_log::{EndedQuery, QueryLog};

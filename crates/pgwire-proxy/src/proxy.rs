@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use pool_manager::RateLimit;
 
+use crate::counters::DoorStats;
 use crate::database::Database;
 use crate::limit::{ClientLimit, Seat};
 use crate::login::Welcomes;
@@ -49,6 +51,7 @@ pub struct Proxy {
     pub(crate) registry: Arc<Registry>,
     pub(crate) welcomes: Welcomes,
     clients: Arc<ClientLimit>,
+    refused: AtomicU64,
 }
 
 impl Proxy {
@@ -63,6 +66,7 @@ impl Proxy {
             registry: Arc::default(),
             welcomes: Welcomes::default(),
             clients,
+            refused: AtomicU64::new(0),
         })
     }
 
@@ -79,6 +83,26 @@ impl Proxy {
     /// Clients that are connected and have said who they are.
     pub fn clients(&self) -> usize {
         self.clients.inside()
+    }
+
+    /// Most clients that may be.
+    pub fn max_clients(&self) -> usize {
+        self.options.max_clients
+    }
+
+    /// Clients that were sent away before their session began.
+    pub fn refused_logins(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// Counts one.
+    pub(crate) fn count_refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What was counted of each database's clients.
+    pub fn stats(&self) -> Vec<DoorStats> {
+        self.databases.values().map(|database| database.stats()).collect()
     }
 
     /// Tells every client that the server is shutting down, and disconnects it.

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lru::LruCache;
-use pool_manager::Settings;
 use pool_manager::classify::Classification;
+use pool_manager::{Settings, Tally};
 
 /// Statements that are remembered, whether or not a client has them at the moment.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(8192).unwrap();
@@ -27,6 +27,8 @@ pub(crate) struct Statement {
     /// The settings under which it was named, as [`context`] writes them.
     pub(crate) context: Option<Box<str>>,
     pub(crate) class: Classification,
+    /// Where its calls are counted, once that was asked for.
+    pub(crate) tally: Mutex<Option<Arc<Tally>>>,
     /// Clients that say the same share it.
     is_shared: bool,
     number: AtomicU64,
@@ -45,6 +47,7 @@ impl Statement {
             types: types.into(),
             context: context.map(Into::into),
             class,
+            tally: Mutex::default(),
             is_shared: false,
             number: AtomicU64::new(number),
         }

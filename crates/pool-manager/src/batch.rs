@@ -10,7 +10,7 @@ use crate::connection::{
 };
 use crate::engine::TransactionStatus;
 use crate::error::Error;
-use crate::pool::{Checkout, Pool};
+use crate::pool::{Checkout, Known, Pool};
 use crate::server_error::SqlState;
 use crate::statement::{
     Statement, TimeLimit, check_text, exposure, put_settings_back, refuse_outside_session,
@@ -98,7 +98,7 @@ pub(crate) async fn run_batch_held<R: BatchResults>(
 /// What is known of the statements beforehand.
 struct Plan {
     /// Those that are not refused, with their places in the batch.
-    classes: Vec<(usize, Arc<Classification>)>,
+    classes: Vec<(usize, Arc<Known>)>,
     /// Of a batch that is all or nothing: the first one that cannot be run.
     refused: Option<usize>,
 }
@@ -132,7 +132,7 @@ impl Plan {
     }
 
     fn executions<'a>(&'a self, pool: &'a Pool, batch: &Batch<'a>) -> Vec<Execution<'a>> {
-        let execution = |(index, class): &'a (usize, Arc<Classification>)| {
+        let execution = |(index, class): &'a (usize, Arc<Known>)| {
             let (sql, args) = batch.statements.get(*index)?;
             Some(Execution { sql, args, class, simple: false, types: pool.types() })
         };
@@ -173,7 +173,7 @@ async fn run<R: BatchResults>(
         deadline: pool.limit(batch.limit).map(|limit| (Instant::now() + limit, limit)),
     };
     if !batch.atomic {
-        run_once(checkout, &pool, plan, &execution, results, batch.limit).await;
+        run_once(checkout, &pool, plan, &execution, results, batch).await;
         return Ok(BatchEnd::Done);
     }
     let own = checkout.status() == TransactionStatus::Idle;
@@ -189,7 +189,7 @@ async fn run<R: BatchResults>(
         if !own {
             pool.within_limit(batch.limit, checkout.command(SAVEPOINT)).await?;
         }
-        let (failed, run) = run_once(checkout, &pool, plan, &execution, results, batch.limit).await;
+        let (failed, run) = run_once(checkout, &pool, plan, &execution, results, batch).await;
         match (run, failed) {
             (BatchRun::Uncommitted(error), _) => return Err(error.into()),
             // All have succeeded, and the server says nothing more.
@@ -227,9 +227,9 @@ async fn run_once<R: BatchResults>(
     plan: &Plan,
     execution: &BatchExecution<'_>,
     results: &mut R,
-    limit: TimeLimit,
+    batch: &Batch<'_>,
 ) -> (Option<usize>, BatchRun) {
-    let limit = pool.limit(limit);
+    let limit = pool.limit(batch.limit);
     let status = match execution.bond {
         Bond::Begun => TransactionStatus::InTransaction,
         Bond::None | Bond::Held | Bond::Whole => checkout.status(),
@@ -237,6 +237,7 @@ async fn run_once<R: BatchResults>(
     let atomic = execution.bond != Bond::None;
     let mut sinks = Explaining {
         pool,
+        batch,
         plan,
         status,
         deadline: execution.deadline,
@@ -278,6 +279,7 @@ async fn undo(checkout: &mut Checkout, own: bool) {
 /// Tells the caller, in its own terms, what the statements came to.
 struct Explaining<'a, R> {
     pool: &'a Pool,
+    batch: &'a Batch<'a>,
     plan: &'a Plan,
     /// Before the first of them.
     status: TransactionStatus,
@@ -297,7 +299,7 @@ impl<R: BatchResults> BatchSink for Explaining<'_, R> {
     }
 
     fn ended(&mut self, index: usize, result: Result<Outcome, ExecuteError>, took: Duration) {
-        let Some((place, class)) = self.plan.classes.get(index) else { return };
+        let Some((place, known)) = self.plan.classes.get(index) else { return };
         self.ended = self.ended.max(index + 1);
         let never_ran = matches!(result, Err(ExecuteError::NotReached));
         if !never_ran {
@@ -306,7 +308,11 @@ impl<R: BatchResults> BatchSink for Explaining<'_, R> {
         if result.is_err() && !never_ran {
             self.failed.get_or_insert(*place);
         }
-        let result = result.map(|outcome| outcome.tag).map_err(|error| self.explain(error, class));
+        let result = result.map(|outcome| outcome.tag).map_err(|error| self.explain(error, known));
+        if !never_ran && let Some((sql, _)) = self.batch.statements.get(*place) {
+            let rows = result.as_ref().map(CommandTag::rows_affected);
+            self.pool.count_call(sql, known, took, rows);
+        }
         self.results.ended(*place, result, took);
     }
 }

@@ -10,6 +10,7 @@ use crate::error::{Error, Exposure};
 use crate::pool::Checkout;
 use crate::server_error::SqlState;
 use crate::statement::{Statement, TimeLimit, check_text};
+use crate::top::Tally;
 use crate::values::Columns;
 
 /// Cursors that may be open in one transaction.
@@ -18,8 +19,15 @@ const MAX_CURSORS: usize = 100;
 /// Those of one held connection, by number.
 #[derive(Default)]
 pub(crate) struct Cursors {
-    open: HashMap<u32, Arc<Columns>>,
+    open: HashMap<u32, Open>,
     last: u32,
+}
+
+/// One that can be fetched from.
+struct Open {
+    columns: Arc<Columns>,
+    /// Where each fetch is counted.
+    tally: Option<Arc<Tally>>,
 }
 
 fn portal(number: u32) -> String {
@@ -76,7 +84,8 @@ impl Cursors {
                 "the statement returns no rows; use Execute",
             )
         })?;
-        self.open.insert(number, Arc::clone(&columns));
+        let tally = pool.tally_of(sql, &class);
+        self.open.insert(number, Open { columns: Arc::clone(&columns), tally });
         Ok((number, columns))
     }
 
@@ -89,15 +98,18 @@ impl Cursors {
         limit: TimeLimit,
         sink: &mut dyn SendSink,
     ) -> Result<bool, Error> {
-        let columns = self.open.get(&number).cloned().ok_or_else(|| no_such(number))?;
+        let Open { columns, tally } = self.open.get(&number).ok_or_else(|| no_such(number))?;
         let pool = checkout.pool().clone();
         let count = i32::try_from(count.max(1)).unwrap_or(i32::MAX);
         let started = Instant::now();
         let limit = pool.limit(limit);
         let name = portal(number);
-        let result = checkout.fetch_portal_within(&name, &columns, count, sink, limit).await;
+        let result = checkout.fetch_portal_within(&name, columns, count, sink, limit).await;
         let took = started.elapsed();
         pool.count_query(took, result.as_ref().err());
+        if let Some(tally) = tally {
+            tally.add(took, 0, result.is_err());
+        }
         sink.ended(took);
         match result {
             Ok(false) => Ok(false),
@@ -112,7 +124,9 @@ impl Cursors {
                     let close = checkout.close_portal(&name);
                     let _ = pool.within_limit(TimeLimit::Configured, close).await;
                 }
-                Err(within_transaction().explain(error))
+                let error = within_transaction().explain(error);
+                pool.counters().failed(error.sqlstate());
+                Err(error)
             }
         }
     }

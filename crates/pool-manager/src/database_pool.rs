@@ -1,5 +1,6 @@
 //! The public face of a pool: the Go plugin's DatabasePool.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,10 +10,11 @@ use crate::config::BackendConfig;
 use crate::connect::Connector;
 use crate::connection::{CommandTag, Discard, ResultSink, Settings};
 use crate::error::Error;
-use crate::pool::{BreakerLimits, Checkout, Pool, PoolOptions, PoolStats, StoredPassword};
+use crate::pool::{BreakerLimits, Checkout, Known, Pool, PoolOptions, PoolStats, StoredPassword};
 use crate::rows::{QueryRow, QueryRows, RowCollector};
 use crate::server_error::SqlState;
 use crate::statement::Statement;
+use crate::top::StatementStats;
 use crate::transaction::{Session, Transaction, TransactionOptions};
 use crate::values::Arg;
 
@@ -20,6 +22,8 @@ use crate::values::Arg;
 pub const DEFAULT_MAX_MESSAGE: usize = 64 * 1024 * 1024;
 /// Statements slower than this are counted as slow when nothing else is said.
 pub const DEFAULT_SLOW_THRESHOLD: Duration = Duration::from_millis(100);
+/// Statements that are counted one by one when nothing else is said.
+pub const DEFAULT_TOP_STATEMENTS: usize = 500;
 
 /// A pool of connections to one PostgreSQL database. Cheap to clone.
 #[derive(Clone)]
@@ -36,6 +40,9 @@ pub struct PoolLimits {
     pub slow_threshold: Duration,
     /// When to stop asking a server that fails; `None`: never.
     pub breaker: Option<BreakerLimits>,
+    /// Statements that are counted one by one, by their text without constants; 0: none is. Of more
+    /// than that the least used are forgotten.
+    pub top_statements: usize,
 }
 
 impl Default for PoolLimits {
@@ -44,6 +51,7 @@ impl Default for PoolLimits {
             max_message: DEFAULT_MAX_MESSAGE,
             slow_threshold: DEFAULT_SLOW_THRESHOLD,
             breaker: None,
+            top_statements: DEFAULT_TOP_STATEMENTS,
         }
     }
 }
@@ -91,6 +99,7 @@ impl DatabasePool {
             max_message: limits.max_message,
             slow_threshold: limits.slow_threshold,
             breaker: limits.breaker,
+            top_statements: limits.top_statements,
         };
         Ok(Self { pool: Pool::new(options, connector) })
     }
@@ -211,7 +220,7 @@ impl DatabasePool {
     }
 
     /// The same, remembered by text.
-    pub(crate) fn classify(&self, sql: &str) -> Arc<Classification> {
+    pub(crate) fn classify(&self, sql: &str) -> Arc<Known> {
         self.pool.classify(sql)
     }
 
@@ -257,6 +266,11 @@ impl DatabasePool {
     /// One row from the housekeeping connection.
     pub(crate) async fn ask(&self, query: &str) -> Result<tokio_postgres::Row, Error> {
         self.pool.ask(query).await
+    }
+
+    /// What its statements came to, added to `all` by text: of several pools it is the sum.
+    pub fn collect_statements(&self, all: &mut HashMap<String, StatementStats>) {
+        self.pool.collect_statements(all);
     }
 
     /// Current figures.

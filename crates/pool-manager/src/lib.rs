@@ -21,6 +21,7 @@ mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 mod held;
+mod histogram;
 mod pool;
 mod rate;
 mod registry;
@@ -29,12 +30,13 @@ mod rows;
 mod secret;
 mod server_error;
 mod statement;
+mod top;
 mod transaction;
 pub mod values;
 
 pub use backends::{
     Backend, Backends, BackendsOptions, BadPattern, LoadBalance, OwnWrites, Route, RoutingRules,
-    wants_cache,
+    ServerStatus, wants_cache,
 };
 pub use batch::{Batch, BatchEnd, BatchResults};
 pub use breaker::{Attempt, CircuitBreaker, CircuitBreakerState, Refusal};
@@ -43,11 +45,14 @@ pub use connection::{
     CommandTag, Discard, ResultSink, STATEMENT_PREFIX, ServerConnection, SettingError, Settings,
     SettingsQuestion, SinkError,
 };
-pub use database_pool::{DEFAULT_MAX_MESSAGE, DEFAULT_SLOW_THRESHOLD, DatabasePool, PoolLimits};
+pub use database_pool::{
+    DEFAULT_MAX_MESSAGE, DEFAULT_SLOW_THRESHOLD, DEFAULT_TOP_STATEMENTS, DatabasePool, PoolLimits,
+};
 pub use engine::{LinkError, Parameters, TransactionStatus};
 pub use error::Error;
 pub use held::{CursorId, HeldConnections, HeldKind, HeldLimits, Owner};
-pub use pool::{BreakerLimits, Checkout, PoolStats, StoredPassword};
+pub use histogram::DurationHistogram;
+pub use pool::{BreakerLimits, Checkout, OTHER_CLASS, PoolStats, StoredPassword};
 pub use rate::{RateExceeded, RateLimit, RequestBucket};
 pub use registry::{PRIMARY, PoolRegistry};
 pub use relayed::InFlight;
@@ -55,4 +60,5 @@ pub use rows::{QueryRow, QueryRows};
 pub use secret::Secret;
 pub use server_error::{ServerError, SqlState};
 pub use statement::{Statement, TimeLimit};
+pub use top::{StatementStats, Tally};
 pub use transaction::{IsolationLevel, Session, Transaction, TransactionOptions, parse_isolation};

@@ -1,7 +1,7 @@
 //! What a checked-out connection does for a client that speaks PostgreSQL's protocol itself, beyond
 //! moving its messages: the client's settings, and the account of a loss.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::connection::{Progress, Settings, SettingsQuestion};
@@ -10,6 +10,7 @@ use crate::error::{Error, Exposure};
 use crate::pool::Checkout;
 use crate::server_error::SqlState;
 use crate::statement::TimeLimit;
+use crate::top::Tally;
 
 /// A Query, or a batch up to its Sync, whose ReadyForQuery has not come: what decides whether it
 /// can have taken effect.
@@ -83,6 +84,21 @@ impl Checkout {
     /// Counts statements that ended together after `took`, some of them with an error.
     pub fn count_queries(&self, took: Duration, ended: u32, failed: u32) {
         self.pool().count_queries(took, ended, failed);
+    }
+
+    /// Where calls of a text are counted; `kept` remembers it for the next time.
+    pub fn tally(&self, sql: &[u8], kept: &Mutex<Option<Arc<Tally>>>) -> Option<Arc<Tally>> {
+        self.pool().tally(&String::from_utf8_lossy(sql), kept)
+    }
+
+    /// Counts an error that the client is told.
+    pub fn count_error(&self, code: SqlState) {
+        self.pool().counters().failed(code);
+    }
+
+    /// Counts transactions of several statements that have ended.
+    pub fn count_transactions(&self, ended: u64) {
+        self.pool().counters().begun(ended);
     }
 
     /// Notes an error that the server has answered with: one of them says that it takes no writes.

@@ -12,7 +12,7 @@ use crate::connection::{
 };
 use crate::engine::TransactionStatus;
 use crate::error::{Error, Exposure};
-use crate::pool::{Checkout, Pool};
+use crate::pool::{Checkout, Known, Pool};
 use crate::server_error::SqlState;
 use crate::values::Arg;
 
@@ -77,9 +77,10 @@ impl Pool {
         &self,
         connection: &mut ServerConnection,
         statement: &Statement<'_>,
-        class: &Classification,
+        known: &Known,
         sink: &mut dyn SendSink,
     ) -> Result<Outcome, Error> {
+        let class: &Classification = known;
         let exposure = exposure(connection.status(), class, statement.simple);
         let what = Execution {
             sql: statement.sql,
@@ -94,7 +95,10 @@ impl Pool {
         let took = started.elapsed();
         self.count_query(took, result.as_ref().err());
         sink.ended(took);
-        result.map_err(|error| exposure.explain(error))
+        let result = result.map_err(|error| exposure.explain(error));
+        let rows = result.as_ref().map(|outcome| outcome.tag.rows_affected());
+        self.count_call(statement.sql, known, took, rows);
+        result
     }
 
     /// Bounds what is sent before a statement. When the time is over its connection is busy, and

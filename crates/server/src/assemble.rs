@@ -32,6 +32,7 @@ pub(crate) fn pools(config: &Config) -> Result<Pools, ServeError> {
         max_message: bytes(config.rpc.max_frame_size),
         slow_threshold: config.logging.slow_query.threshold.get(),
         breaker: config.features.circuit_breaker.limits(),
+        top_statements: config.monitoring.counted_statements(),
     };
     let within = |error: SettingError| ServeError::Proxy(error.within("pgpool.proxy.users"));
     let mut pools = Pools::default();
@@ -43,7 +44,8 @@ pub(crate) fn pools(config: &Config) -> Result<Pools, ServeError> {
                 continue;
             }
             let own = own_backend(backend, given).map_err(within)?;
-            let pool = DatabasePool::with_limits(&format!("{database}@{user}"), &own, limits)?;
+            let pool =
+                DatabasePool::of_database(&database, &format!("{database}@{user}"), &own, limits)?;
             let (database, user) = (database.clone(), user.clone());
             pools.own.push(OwnPool { database, user, pool });
         }
@@ -151,6 +153,7 @@ pub(crate) fn service_options(config: &Config) -> ServiceOptions {
         cache: config.features.cache.options(),
         rate_limit: config.features.rate_limit.limit(),
         expose_stats: config.monitoring.expose_rpc,
+        counts_statements: config.monitoring.counted_statements() > 0,
         forward: config.rpc.forward.get().cloned(),
     }
 }

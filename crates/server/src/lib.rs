@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod listen;
 mod logging;
+mod monitoring;
 pub mod notify;
 pub mod query_log;
 pub mod rpc;

@@ -16,8 +16,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::assemble;
-use crate::config::{Config, SettingError};
+use crate::config::{Config, ListenAddress, SettingError};
 use crate::listen::{Accepted, BoundListener, ListenError};
+use crate::monitoring::{self, Monitor, Offers};
 use crate::notify::Notifier;
 use crate::rpc::{self, Service};
 
@@ -57,6 +58,8 @@ pub struct Server {
     proxy: Option<Arc<Proxy>>,
     rpc_listener: Option<BoundListener>,
     proxy_listener: Option<BoundListener>,
+    monitor: Arc<Monitor>,
+    http_listeners: Vec<(BoundListener, Offers)>,
     grace: Duration,
     max_rpc_connections: usize,
     max_proxy_connections: usize,
@@ -88,11 +91,15 @@ impl Server {
             }
             None => None,
         };
+        let http_listeners =
+            if config.enabled { http_listeners(config).await? } else { Vec::new() };
         Ok(Self {
+            monitor: Arc::new(Monitor::new(config, Arc::clone(&service), proxy.clone())),
             service,
             proxy,
             rpc_listener,
             proxy_listener,
+            http_listeners,
             grace: config.shutdown.grace.get(),
             max_rpc_connections: config.rpc.max_connections as usize,
             max_proxy_connections: config.proxy.max_clients as usize + SPARE_CONNECTIONS,
@@ -119,13 +126,20 @@ impl Server {
         self.proxy_listener.as_ref().map(BoundListener::address)
     }
 
+    /// Where metrics and status are served, with what it is.
+    pub fn http_addresses(&self) -> impl Iterator<Item = (String, &'static str)> {
+        self.http_listeners.iter().map(|(listener, offers)| (listener.address(), offers.what()))
+    }
+
     /// Serves until `stop` resolves, then drains: everything works on until nobody is connected
     /// or the grace is over. A resolved `stop_now` ends the draining at once.
     pub async fn run(mut self, stop: impl Future<Output = ()>, stop_now: impl Future<Output = ()>) {
         let (stop_listening, stopped) = watch::channel(false);
         let doors = self.open_doors(&stopped);
+        let watching = self.begin_watching(&stopped);
         stop.await;
         tracing::info!(grace = ?self.grace, "draining");
+        self.monitor.drains();
         let drained = async {
             while self.clients() > 0 {
                 tokio::time::sleep(DRAIN_POLL).await;
@@ -143,6 +157,10 @@ impl Server {
         for door in doors {
             door.abort();
             let _ = door.await;
+        }
+        for task in watching {
+            task.abort();
+            let _ = task.await;
         }
         let closing = self.service.registry.iter().map(|pool| pool.close(CLOSE_LIMIT));
         futures_util::future::join_all(closing).await;
@@ -164,6 +182,23 @@ impl Server {
             doors.push(tokio::spawn(listener.serve("proxy", max, stopped.clone(), serve)));
         }
         doors
+    }
+
+    /// Starts to serve metrics and status, and to take samples where somebody can see them.
+    fn begin_watching(&mut self, stopped: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
+        let mut tasks = Vec::new();
+        if !self.http_listeners.is_empty() {
+            tasks.push(tokio::spawn(Arc::clone(&self.monitor).sample()));
+        }
+        for (listener, offers) in self.http_listeners.drain(..) {
+            let monitor = Arc::clone(&self.monitor);
+            let serve = move |socket, place| {
+                monitoring::serve_client(Arc::clone(&monitor), offers, socket, place)
+            };
+            let max = monitoring::MAX_CONNECTIONS;
+            tasks.push(tokio::spawn(listener.serve("HTTP", max, stopped.clone(), serve)));
+        }
+        tasks
     }
 
     fn clients(&self) -> usize {
@@ -190,6 +225,25 @@ impl Server {
         };
         tokio::join!(roll_back, proxy);
     }
+}
+
+/// Listens where metrics and status are to be served: at one address when both have the same.
+async fn http_listeners(config: &Config) -> Result<Vec<(BoundListener, Offers)>, ListenError> {
+    let monitoring = &config.monitoring;
+    let (metrics, status) = (monitoring.metrics_address(), monitoring.status_address());
+    let wanted = [
+        ("pgpool.monitoring.prometheus.address", metrics),
+        ("pgpool.monitoring.status.address", status.filter(|address| metrics != Some(address))),
+    ];
+    let mut listeners = Vec::new();
+    for (key, address) in wanted {
+        let Some(address) = address else { continue };
+        let is_it = |other: Option<&ListenAddress>| other == Some(address);
+        let offers = Offers { metrics: is_it(metrics), status: is_it(status) };
+        let mode = monitoring.file_mode.bits();
+        listeners.push((BoundListener::bind(key, address, mode).await?, offers));
+    }
+    Ok(listeners)
 }
 
 fn client_stream(socket: Accepted) -> ClientStream {
@@ -221,7 +275,7 @@ pub(crate) async fn serve_until(
     ready: impl FnOnce(&Server),
 ) -> Result<(), ServeError> {
     let server = Server::start(config).await?;
-    announce(config, &server);
+    announce(&server);
     ready(&server);
     notifier.ready(&status(&server));
     let notifier = Arc::new(notifier);
@@ -259,7 +313,7 @@ fn status(server: &Server) -> String {
     format!("Serving at {}; pools: {}", doors.join(", "), server.service.registry.iter().count())
 }
 
-fn announce(config: &Config, server: &Server) {
+fn announce(server: &Server) {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "rr-pgpool");
     match server.address() {
         Some(address) => tracing::info!(%address, "listening for goridge RPC"),
@@ -268,11 +322,11 @@ fn announce(config: &Config, server: &Server) {
     if let Some(address) = server.proxy_address() {
         tracing::info!(%address, "listening for PostgreSQL clients");
     }
+    for (address, what) in server.http_addresses() {
+        tracing::info!(%address, "listening for HTTP: {what}");
+    }
     for pool in server.service.registry.iter() {
         tracing::info!(pool = pool.name(), max_connections = pool.stats().max_connections, "pool");
-    }
-    for inactive in config.inactive() {
-        tracing::warn!(key = %inactive.key, "accepted, not active yet");
     }
 }
 

@@ -105,6 +105,36 @@ class DatabaseStats extends \Google\Protobuf\Internal\Message
      * Generated from protobuf field <code>string last_error = 23;</code>
      */
     protected $last_error = '';
+    /**
+     * Clients of the PostgreSQL door that keep a connection, and how often each reason had that begin.
+     *
+     * Generated from protobuf field <code>int64 pinned_clients = 24;</code>
+     */
+    protected $pinned_clients = 0;
+    /**
+     * Generated from protobuf field <code>map<string, int64> pins = 25;</code>
+     */
+    private $pins;
+    /**
+     * "closed", "open" or "half-open"; empty where there is no circuit breaker.
+     *
+     * Generated from protobuf field <code>string breaker = 26;</code>
+     */
+    protected $breaker = '';
+    /**
+     * Answers from memory, and those that had to be executed; the former's share, 0 to 1.
+     *
+     * Generated from protobuf field <code>int64 cache_hits = 27;</code>
+     */
+    protected $cache_hits = 0;
+    /**
+     * Generated from protobuf field <code>int64 cache_misses = 28;</code>
+     */
+    protected $cache_misses = 0;
+    /**
+     * Generated from protobuf field <code>double cache_hit_ratio = 29;</code>
+     */
+    protected $cache_hit_ratio = 0.0;
 
     /**
      * Constructor.
@@ -135,6 +165,15 @@ class DatabaseStats extends \Google\Protobuf\Internal\Message
      *     @type int|string $health_checks_failed
      *     @type string $last_health_check
      *     @type string $last_error
+     *     @type int|string $pinned_clients
+     *           Clients of the PostgreSQL door that keep a connection, and how often each reason had that begin.
+     *     @type array|\Google\Protobuf\Internal\MapField $pins
+     *     @type string $breaker
+     *           "closed", "open" or "half-open"; empty where there is no circuit breaker.
+     *     @type int|string $cache_hits
+     *           Answers from memory, and those that had to be executed; the former's share, 0 to 1.
+     *     @type int|string $cache_misses
+     *     @type float $cache_hit_ratio
      * }
      */
     public function __construct($data = NULL) {
@@ -644,6 +683,150 @@ class DatabaseStats extends \Google\Protobuf\Internal\Message
     {
         GPBUtil::checkString($var, True);
         $this->last_error = $var;
+
+        return $this;
+    }
+
+    /**
+     * Clients of the PostgreSQL door that keep a connection, and how often each reason had that begin.
+     *
+     * Generated from protobuf field <code>int64 pinned_clients = 24;</code>
+     * @return int|string
+     */
+    public function getPinnedClients()
+    {
+        return $this->pinned_clients;
+    }
+
+    /**
+     * Clients of the PostgreSQL door that keep a connection, and how often each reason had that begin.
+     *
+     * Generated from protobuf field <code>int64 pinned_clients = 24;</code>
+     * @param int|string $var
+     * @return $this
+     */
+    public function setPinnedClients($var)
+    {
+        GPBUtil::checkInt64($var);
+        $this->pinned_clients = $var;
+
+        return $this;
+    }
+
+    /**
+     * Generated from protobuf field <code>map<string, int64> pins = 25;</code>
+     * @return \Google\Protobuf\Internal\MapField
+     */
+    public function getPins()
+    {
+        return $this->pins;
+    }
+
+    /**
+     * Generated from protobuf field <code>map<string, int64> pins = 25;</code>
+     * @param array|\Google\Protobuf\Internal\MapField $var
+     * @return $this
+     */
+    public function setPins($var)
+    {
+        $arr = GPBUtil::checkMapField($var, \Google\Protobuf\Internal\GPBType::STRING, \Google\Protobuf\Internal\GPBType::INT64);
+        $this->pins = $arr;
+
+        return $this;
+    }
+
+    /**
+     * "closed", "open" or "half-open"; empty where there is no circuit breaker.
+     *
+     * Generated from protobuf field <code>string breaker = 26;</code>
+     * @return string
+     */
+    public function getBreaker()
+    {
+        return $this->breaker;
+    }
+
+    /**
+     * "closed", "open" or "half-open"; empty where there is no circuit breaker.
+     *
+     * Generated from protobuf field <code>string breaker = 26;</code>
+     * @param string $var
+     * @return $this
+     */
+    public function setBreaker($var)
+    {
+        GPBUtil::checkString($var, True);
+        $this->breaker = $var;
+
+        return $this;
+    }
+
+    /**
+     * Answers from memory, and those that had to be executed; the former's share, 0 to 1.
+     *
+     * Generated from protobuf field <code>int64 cache_hits = 27;</code>
+     * @return int|string
+     */
+    public function getCacheHits()
+    {
+        return $this->cache_hits;
+    }
+
+    /**
+     * Answers from memory, and those that had to be executed; the former's share, 0 to 1.
+     *
+     * Generated from protobuf field <code>int64 cache_hits = 27;</code>
+     * @param int|string $var
+     * @return $this
+     */
+    public function setCacheHits($var)
+    {
+        GPBUtil::checkInt64($var);
+        $this->cache_hits = $var;
+
+        return $this;
+    }
+
+    /**
+     * Generated from protobuf field <code>int64 cache_misses = 28;</code>
+     * @return int|string
+     */
+    public function getCacheMisses()
+    {
+        return $this->cache_misses;
+    }
+
+    /**
+     * Generated from protobuf field <code>int64 cache_misses = 28;</code>
+     * @param int|string $var
+     * @return $this
+     */
+    public function setCacheMisses($var)
+    {
+        GPBUtil::checkInt64($var);
+        $this->cache_misses = $var;
+
+        return $this;
+    }
+
+    /**
+     * Generated from protobuf field <code>double cache_hit_ratio = 29;</code>
+     * @return float
+     */
+    public function getCacheHitRatio()
+    {
+        return $this->cache_hit_ratio;
+    }
+
+    /**
+     * Generated from protobuf field <code>double cache_hit_ratio = 29;</code>
+     * @param float $var
+     * @return $this
+     */
+    public function setCacheHitRatio($var)
+    {
+        GPBUtil::checkDouble($var);
+        $this->cache_hit_ratio = $var;
 
         return $this;
     }

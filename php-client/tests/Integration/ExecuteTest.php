@@ -10,6 +10,7 @@ use RrPgpool\Exception\CheckViolation;
 use RrPgpool\Exception\ConnectionLost;
 use RrPgpool\Exception\DataError;
 use RrPgpool\Exception\ForeignKeyViolation;
+use RrPgpool\Exception\InvalidArgument;
 use RrPgpool\Exception\NotNullViolation;
 use RrPgpool\Exception\PgpoolException;
 use RrPgpool\Exception\ProtocolException;
@@ -133,6 +134,27 @@ final class ExecuteTest extends ClientTestCase
         self::assertGreaterThan(0, $this->client->stats()['primary']->queryCount);
         self::assertTrue($this->client->health()->isHealthy());
         self::assertTrue($this->client->version()->hasFeature('transactions'));
+    }
+
+    public function testTopQueries(): void
+    {
+        foreach ([1, 2, 3] as $n) {
+            $this->client->execute("SELECT 'secret' AS top_queries_test FROM generate_series(1, {$n})");
+        }
+        $all = $this->client->topQueries(1000);
+        $isOurs = static fn ($one): bool => str_contains($one->query, 'top_queries_test');
+        $ours = array_values(array_filter($all, $isOurs));
+        self::assertCount(1, $ours);
+        self::assertSame('SELECT ? AS top_queries_test FROM generate_series(?, ...)', $ours[0]->query);
+        self::assertSame('primary', $ours[0]->database);
+        self::assertSame([3, 0, 6], [$ours[0]->calls, $ours[0]->errors, $ours[0]->rows]);
+        self::assertGreaterThan(0, $ours[0]->meanTimeUs);
+        self::assertGreaterThanOrEqual($ours[0]->meanTimeUs, $ours[0]->totalTimeUs);
+        $calls = array_map(static fn ($one): int => $one->calls, $this->client->topQueries(3, 'calls'));
+        self::assertLessThanOrEqual(3, count($calls));
+        self::assertSame(max($calls), $calls[0]);
+        $this->expectException(InvalidArgument::class);
+        $this->client->topQueries(0);
     }
 
     public function testADocumentOfTheUserIsNotTakenForBytea(): void

@@ -19,6 +19,7 @@ use RrPgpool\IsolationLevel;
 use RrPgpool\Pdo\PgpoolPdo;
 use RrPgpool\Tests\Goridge\ProtobufTestCase;
 use RrPgpool\Tests\Servers;
+use RrPgpool\TopQuery;
 use RrPgpool\TransactionOptions;
 use RrPgpool\Transport\GoridgeCodec;
 
@@ -238,6 +239,9 @@ final class GoridgeCodecTest extends ClientTestCase
         self::assertSame(array_keys($this->client->stats()), array_keys($stats));
         self::assertSame(10, $stats['primary']->maxConnections);
         self::assertGreaterThan(0, $stats['primary']->queryCount);
+        $client->execute("SELECT 'observed', 1");
+        $shapes = array_map(static fn (TopQuery $query): string => $query->query, $client->topQueries(1000, 'calls'));
+        self::assertContains('SELECT ?, ...', $shapes);
     }
 
     /** @dataProvider codecs */

@@ -193,6 +193,9 @@ final class ClientTest extends TestCase
                 'total_connections' => 3,
                 'last_health_check' => '0001-01-01T00:00:00Z',
                 'last_error' => 'refused',
+                'pinned_clients' => 2,
+                'breaker' => 'half-open',
+                'cache_hits' => 5,
             ]]])
             ->willReply(['health' => ['a' => true, 'b' => false], 'errors' => ['b' => 'refused']])
             ->willReply(['version' => '1.0', 'features' => ['batch'], 'databases' => ['a' => null]]);
@@ -200,6 +203,7 @@ final class ClientTest extends TestCase
         self::assertSame(3, $stats->totalConnections);
         self::assertNull($stats->lastHealthCheck);
         self::assertSame('refused', $stats->lastError);
+        self::assertSame([2, 'half-open', 5], [$stats->pinnedClients, $stats->breaker, $stats->cacheHits]);
 
         $health = $this->client->health();
         self::assertFalse($health->isHealthy());

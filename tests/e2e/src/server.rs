@@ -9,7 +9,7 @@ use rr_pgpool::rpc::Service;
 use rr_pgpool::serve::{ServeError, Server};
 use serde_json::{Value, json};
 use test_support::postgres::{PASSWORD, ROLE};
-use test_support::{RpcClient, WireClient, WireError};
+use test_support::{HttpReply, RpcClient, WireClient, WireError, http_get};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{oneshot, watch};
 
@@ -51,6 +51,7 @@ fn lay_over(base: &mut Value, more: &Value) {
 pub struct TestServer {
     address: String,
     proxy_address: String,
+    http_addresses: Vec<String>,
     service: Arc<Service>,
     /// How many stops it was told: the first drains, the second ends at once.
     stops: watch::Sender<u8>,
@@ -79,7 +80,8 @@ impl TestServer {
             runtime(threads).block_on(async move {
                 match Server::start(&config).await {
                     Ok(server) => {
-                        let addresses = (server.address(), server.proxy_address());
+                        let http = server.http_addresses().map(|(address, _)| address).collect();
+                        let addresses = (server.address(), server.proxy_address(), http);
                         let _ = tell.send(Ok((addresses, Arc::clone(server.service()))));
                         server.run(told(stopped.clone(), 1), told(stopped, 2)).await;
                     }
@@ -92,7 +94,8 @@ impl TestServer {
         let (addresses, service) = started.await.expect("the server's thread lives")?;
         let address = addresses.0.unwrap_or_default();
         let proxy_address = addresses.1.unwrap_or_default();
-        Ok(Self { address, proxy_address, service, stops, thread: Some(thread) })
+        let http_addresses: Vec<String> = addresses.2;
+        Ok(Self { address, proxy_address, http_addresses, service, stops, thread: Some(thread) })
     }
 
     /// Where RPC clients connect.
@@ -105,6 +108,20 @@ impl TestServer {
     #[must_use]
     pub fn proxy_address(&self) -> &str {
         &self.proxy_address
+    }
+
+    /// Where metrics and status are served: one address when both are served there.
+    #[must_use]
+    pub fn http_addresses(&self) -> &[String] {
+        &self.http_addresses
+    }
+
+    /// The answer to a GET at the first of them.
+    ///
+    /// # Errors
+    /// There is none.
+    pub async fn get(&self, path: &str) -> std::io::Result<HttpReply> {
+        http_get(self.http_addresses.first().map_or("", String::as_str), path).await
     }
 
     /// How many RPC clients the server sees.

@@ -1939,8 +1939,17 @@ type DatabaseStats struct {
 	HealthChecksFailed      int64                  `protobuf:"varint,21,opt,name=health_checks_failed,json=healthChecksFailed,proto3" json:"health_checks_failed,omitempty"`
 	LastHealthCheck         string                 `protobuf:"bytes,22,opt,name=last_health_check,json=lastHealthCheck,proto3" json:"last_health_check,omitempty"`
 	LastError               string                 `protobuf:"bytes,23,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
-	unknownFields           protoimpl.UnknownFields
-	sizeCache               protoimpl.SizeCache
+	// Clients of the PostgreSQL door that keep a connection, and how often each reason had that begin.
+	PinnedClients int64            `protobuf:"varint,24,opt,name=pinned_clients,json=pinnedClients,proto3" json:"pinned_clients,omitempty"`
+	Pins          map[string]int64 `protobuf:"bytes,25,rep,name=pins,proto3" json:"pins,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// "closed", "open" or "half-open"; empty where there is no circuit breaker.
+	Breaker string `protobuf:"bytes,26,opt,name=breaker,proto3" json:"breaker,omitempty"`
+	// Answers from memory, and those that had to be executed; the former's share, 0 to 1.
+	CacheHits     int64   `protobuf:"varint,27,opt,name=cache_hits,json=cacheHits,proto3" json:"cache_hits,omitempty"`
+	CacheMisses   int64   `protobuf:"varint,28,opt,name=cache_misses,json=cacheMisses,proto3" json:"cache_misses,omitempty"`
+	CacheHitRatio float64 `protobuf:"fixed64,29,opt,name=cache_hit_ratio,json=cacheHitRatio,proto3" json:"cache_hit_ratio,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DatabaseStats) Reset() {
@@ -2134,6 +2143,48 @@ func (x *DatabaseStats) GetLastError() string {
 	return ""
 }
 
+func (x *DatabaseStats) GetPinnedClients() int64 {
+	if x != nil {
+		return x.PinnedClients
+	}
+	return 0
+}
+
+func (x *DatabaseStats) GetPins() map[string]int64 {
+	if x != nil {
+		return x.Pins
+	}
+	return nil
+}
+
+func (x *DatabaseStats) GetBreaker() string {
+	if x != nil {
+		return x.Breaker
+	}
+	return ""
+}
+
+func (x *DatabaseStats) GetCacheHits() int64 {
+	if x != nil {
+		return x.CacheHits
+	}
+	return 0
+}
+
+func (x *DatabaseStats) GetCacheMisses() int64 {
+	if x != nil {
+		return x.CacheMisses
+	}
+	return 0
+}
+
+func (x *DatabaseStats) GetCacheHitRatio() float64 {
+	if x != nil {
+		return x.CacheHitRatio
+	}
+	return 0
+}
+
 type PoolStatsResponse struct {
 	state         protoimpl.MessageState    `protogen:"open.v1"`
 	Stats         map[string]*DatabaseStats `protobuf:"bytes,1,rep,name=stats,proto3" json:"stats,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
@@ -2202,6 +2253,242 @@ func (x *PoolStatsResponse) GetRequestId() string {
 	return ""
 }
 
+type TopQueriesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Database      string                 `protobuf:"bytes,1,opt,name=database,proto3" json:"database,omitempty"`
+	Limit         int64                  `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	Order         string                 `protobuf:"bytes,3,opt,name=order,proto3" json:"order,omitempty"`
+	RequestId     string                 `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TopQueriesRequest) Reset() {
+	*x = TopQueriesRequest{}
+	mi := &file_pgpool_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TopQueriesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TopQueriesRequest) ProtoMessage() {}
+
+func (x *TopQueriesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pgpool_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TopQueriesRequest.ProtoReflect.Descriptor instead.
+func (*TopQueriesRequest) Descriptor() ([]byte, []int) {
+	return file_pgpool_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *TopQueriesRequest) GetDatabase() string {
+	if x != nil {
+		return x.Database
+	}
+	return ""
+}
+
+func (x *TopQueriesRequest) GetLimit() int64 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *TopQueriesRequest) GetOrder() string {
+	if x != nil {
+		return x.Order
+	}
+	return ""
+}
+
+func (x *TopQueriesRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+type TopQuery struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Database      string                 `protobuf:"bytes,1,opt,name=database,proto3" json:"database,omitempty"`
+	Query         string                 `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`
+	Calls         int64                  `protobuf:"varint,3,opt,name=calls,proto3" json:"calls,omitempty"`
+	Errors        int64                  `protobuf:"varint,4,opt,name=errors,proto3" json:"errors,omitempty"`
+	Rows          int64                  `protobuf:"varint,5,opt,name=rows,proto3" json:"rows,omitempty"`
+	TotalTimeUs   int64                  `protobuf:"varint,6,opt,name=total_time_us,json=totalTimeUs,proto3" json:"total_time_us,omitempty"`
+	MeanTimeUs    int64                  `protobuf:"varint,7,opt,name=mean_time_us,json=meanTimeUs,proto3" json:"mean_time_us,omitempty"`
+	P99TimeUs     int64                  `protobuf:"varint,8,opt,name=p99_time_us,json=p99TimeUs,proto3" json:"p99_time_us,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TopQuery) Reset() {
+	*x = TopQuery{}
+	mi := &file_pgpool_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TopQuery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TopQuery) ProtoMessage() {}
+
+func (x *TopQuery) ProtoReflect() protoreflect.Message {
+	mi := &file_pgpool_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TopQuery.ProtoReflect.Descriptor instead.
+func (*TopQuery) Descriptor() ([]byte, []int) {
+	return file_pgpool_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *TopQuery) GetDatabase() string {
+	if x != nil {
+		return x.Database
+	}
+	return ""
+}
+
+func (x *TopQuery) GetQuery() string {
+	if x != nil {
+		return x.Query
+	}
+	return ""
+}
+
+func (x *TopQuery) GetCalls() int64 {
+	if x != nil {
+		return x.Calls
+	}
+	return 0
+}
+
+func (x *TopQuery) GetErrors() int64 {
+	if x != nil {
+		return x.Errors
+	}
+	return 0
+}
+
+func (x *TopQuery) GetRows() int64 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+func (x *TopQuery) GetTotalTimeUs() int64 {
+	if x != nil {
+		return x.TotalTimeUs
+	}
+	return 0
+}
+
+func (x *TopQuery) GetMeanTimeUs() int64 {
+	if x != nil {
+		return x.MeanTimeUs
+	}
+	return 0
+}
+
+func (x *TopQuery) GetP99TimeUs() int64 {
+	if x != nil {
+		return x.P99TimeUs
+	}
+	return 0
+}
+
+type TopQueriesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Queries       []*TopQuery            `protobuf:"bytes,1,rep,name=queries,proto3" json:"queries,omitempty"`
+	Error         string                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	Sqlstate      string                 `protobuf:"bytes,3,opt,name=sqlstate,proto3" json:"sqlstate,omitempty"`
+	RequestId     string                 `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TopQueriesResponse) Reset() {
+	*x = TopQueriesResponse{}
+	mi := &file_pgpool_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TopQueriesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TopQueriesResponse) ProtoMessage() {}
+
+func (x *TopQueriesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pgpool_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TopQueriesResponse.ProtoReflect.Descriptor instead.
+func (*TopQueriesResponse) Descriptor() ([]byte, []int) {
+	return file_pgpool_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *TopQueriesResponse) GetQueries() []*TopQuery {
+	if x != nil {
+		return x.Queries
+	}
+	return nil
+}
+
+func (x *TopQueriesResponse) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *TopQueriesResponse) GetSqlstate() string {
+	if x != nil {
+		return x.Sqlstate
+	}
+	return ""
+}
+
+func (x *TopQueriesResponse) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 type HealthCheckResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Health        map[string]bool        `protobuf:"bytes,1,rep,name=health,proto3" json:"health,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
@@ -2215,7 +2502,7 @@ type HealthCheckResponse struct {
 
 func (x *HealthCheckResponse) Reset() {
 	*x = HealthCheckResponse{}
-	mi := &file_pgpool_proto_msgTypes[24]
+	mi := &file_pgpool_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2227,7 +2514,7 @@ func (x *HealthCheckResponse) String() string {
 func (*HealthCheckResponse) ProtoMessage() {}
 
 func (x *HealthCheckResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pgpool_proto_msgTypes[24]
+	mi := &file_pgpool_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2240,7 +2527,7 @@ func (x *HealthCheckResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthCheckResponse.ProtoReflect.Descriptor instead.
 func (*HealthCheckResponse) Descriptor() ([]byte, []int) {
-	return file_pgpool_proto_rawDescGZIP(), []int{24}
+	return file_pgpool_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *HealthCheckResponse) GetHealth() map[string]bool {
@@ -2290,7 +2577,7 @@ type VersionResponse struct {
 
 func (x *VersionResponse) Reset() {
 	*x = VersionResponse{}
-	mi := &file_pgpool_proto_msgTypes[25]
+	mi := &file_pgpool_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2302,7 +2589,7 @@ func (x *VersionResponse) String() string {
 func (*VersionResponse) ProtoMessage() {}
 
 func (x *VersionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pgpool_proto_msgTypes[25]
+	mi := &file_pgpool_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2315,7 +2602,7 @@ func (x *VersionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VersionResponse.ProtoReflect.Descriptor instead.
 func (*VersionResponse) Descriptor() ([]byte, []int) {
-	return file_pgpool_proto_rawDescGZIP(), []int{25}
+	return file_pgpool_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *VersionResponse) GetVersion() string {
@@ -2558,7 +2845,8 @@ const file_pgpool_proto_rawDesc = "" +
 	"\x0fDatabaseRequest\x12\x1a\n" +
 	"\bdatabase\x18\x01 \x01(\tR\bdatabase\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\"\xff\a\n" +
+	"request_id\x18\x02 \x01(\tR\trequestId\"\x9b\n" +
+	"\n" +
 	"\rDatabaseStats\x12+\n" +
 	"\x11total_connections\x18\x01 \x01(\x03R\x10totalConnections\x12)\n" +
 	"\x10idle_connections\x18\x02 \x01(\x03R\x0fidleConnections\x12-\n" +
@@ -2586,7 +2874,17 @@ const file_pgpool_proto_rawDesc = "" +
 	"\x14health_checks_failed\x18\x15 \x01(\x03R\x12healthChecksFailed\x12*\n" +
 	"\x11last_health_check\x18\x16 \x01(\tR\x0flastHealthCheck\x12\x1d\n" +
 	"\n" +
-	"last_error\x18\x17 \x01(\tR\tlastError\"\xf7\x01\n" +
+	"last_error\x18\x17 \x01(\tR\tlastError\x12%\n" +
+	"\x0epinned_clients\x18\x18 \x01(\x03R\rpinnedClients\x126\n" +
+	"\x04pins\x18\x19 \x03(\v2\".pgpool.v1.DatabaseStats.PinsEntryR\x04pins\x12\x18\n" +
+	"\abreaker\x18\x1a \x01(\tR\abreaker\x12\x1d\n" +
+	"\n" +
+	"cache_hits\x18\x1b \x01(\x03R\tcacheHits\x12!\n" +
+	"\fcache_misses\x18\x1c \x01(\x03R\vcacheMisses\x12&\n" +
+	"\x0fcache_hit_ratio\x18\x1d \x01(\x01R\rcacheHitRatio\x1a7\n" +
+	"\tPinsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xf7\x01\n" +
 	"\x11PoolStatsResponse\x12=\n" +
 	"\x05stats\x18\x01 \x03(\v2'.pgpool.v1.PoolStatsResponse.StatsEntryR\x05stats\x12\x14\n" +
 	"\x05error\x18\x02 \x01(\tR\x05error\x12\x1a\n" +
@@ -2596,7 +2894,29 @@ const file_pgpool_proto_rawDesc = "" +
 	"\n" +
 	"StatsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12.\n" +
-	"\x05value\x18\x02 \x01(\v2\x18.pgpool.v1.DatabaseStatsR\x05value:\x028\x01\"\xe4\x02\n" +
+	"\x05value\x18\x02 \x01(\v2\x18.pgpool.v1.DatabaseStatsR\x05value:\x028\x01\"z\n" +
+	"\x11TopQueriesRequest\x12\x1a\n" +
+	"\bdatabase\x18\x01 \x01(\tR\bdatabase\x12\x14\n" +
+	"\x05limit\x18\x02 \x01(\x03R\x05limit\x12\x14\n" +
+	"\x05order\x18\x03 \x01(\tR\x05order\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tR\trequestId\"\xe4\x01\n" +
+	"\bTopQuery\x12\x1a\n" +
+	"\bdatabase\x18\x01 \x01(\tR\bdatabase\x12\x14\n" +
+	"\x05query\x18\x02 \x01(\tR\x05query\x12\x14\n" +
+	"\x05calls\x18\x03 \x01(\x03R\x05calls\x12\x16\n" +
+	"\x06errors\x18\x04 \x01(\x03R\x06errors\x12\x12\n" +
+	"\x04rows\x18\x05 \x01(\x03R\x04rows\x12\"\n" +
+	"\rtotal_time_us\x18\x06 \x01(\x03R\vtotalTimeUs\x12 \n" +
+	"\fmean_time_us\x18\a \x01(\x03R\n" +
+	"meanTimeUs\x12\x1e\n" +
+	"\vp99_time_us\x18\b \x01(\x03R\tp99TimeUs\"\x94\x01\n" +
+	"\x12TopQueriesResponse\x12-\n" +
+	"\aqueries\x18\x01 \x03(\v2\x13.pgpool.v1.TopQueryR\aqueries\x12\x14\n" +
+	"\x05error\x18\x02 \x01(\tR\x05error\x12\x1a\n" +
+	"\bsqlstate\x18\x03 \x01(\tR\bsqlstate\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tR\trequestId\"\xe4\x02\n" +
 	"\x13HealthCheckResponse\x12B\n" +
 	"\x06health\x18\x01 \x03(\v2*.pgpool.v1.HealthCheckResponse.HealthEntryR\x06health\x12B\n" +
 	"\x06errors\x18\x02 \x03(\v2*.pgpool.v1.HealthCheckResponse.ErrorsEntryR\x06errors\x12\x14\n" +
@@ -2632,7 +2952,7 @@ func file_pgpool_proto_rawDescGZIP() []byte {
 	return file_pgpool_proto_rawDescData
 }
 
-var file_pgpool_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_pgpool_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_pgpool_proto_goTypes = []any{
 	(*Value)(nil),                    // 0: pgpool.v1.Value
 	(*List)(nil),                     // 1: pgpool.v1.List
@@ -2658,54 +2978,60 @@ var file_pgpool_proto_goTypes = []any{
 	(*DatabaseRequest)(nil),          // 21: pgpool.v1.DatabaseRequest
 	(*DatabaseStats)(nil),            // 22: pgpool.v1.DatabaseStats
 	(*PoolStatsResponse)(nil),        // 23: pgpool.v1.PoolStatsResponse
-	(*HealthCheckResponse)(nil),      // 24: pgpool.v1.HealthCheckResponse
-	(*VersionResponse)(nil),          // 25: pgpool.v1.VersionResponse
-	nil,                              // 26: pgpool.v1.Document.FieldsEntry
-	nil,                              // 27: pgpool.v1.ExecuteRequest.SettingsEntry
-	nil,                              // 28: pgpool.v1.ExecuteBatchRequest.SettingsEntry
-	nil,                              // 29: pgpool.v1.CursorOpenRequest.SettingsEntry
-	nil,                              // 30: pgpool.v1.TransactionBeginRequest.SettingsEntry
-	nil,                              // 31: pgpool.v1.SessionBeginRequest.SettingsEntry
-	nil,                              // 32: pgpool.v1.PoolStatsResponse.StatsEntry
-	nil,                              // 33: pgpool.v1.HealthCheckResponse.HealthEntry
-	nil,                              // 34: pgpool.v1.HealthCheckResponse.ErrorsEntry
-	nil,                              // 35: pgpool.v1.VersionResponse.DatabasesEntry
+	(*TopQueriesRequest)(nil),        // 24: pgpool.v1.TopQueriesRequest
+	(*TopQuery)(nil),                 // 25: pgpool.v1.TopQuery
+	(*TopQueriesResponse)(nil),       // 26: pgpool.v1.TopQueriesResponse
+	(*HealthCheckResponse)(nil),      // 27: pgpool.v1.HealthCheckResponse
+	(*VersionResponse)(nil),          // 28: pgpool.v1.VersionResponse
+	nil,                              // 29: pgpool.v1.Document.FieldsEntry
+	nil,                              // 30: pgpool.v1.ExecuteRequest.SettingsEntry
+	nil,                              // 31: pgpool.v1.ExecuteBatchRequest.SettingsEntry
+	nil,                              // 32: pgpool.v1.CursorOpenRequest.SettingsEntry
+	nil,                              // 33: pgpool.v1.TransactionBeginRequest.SettingsEntry
+	nil,                              // 34: pgpool.v1.SessionBeginRequest.SettingsEntry
+	nil,                              // 35: pgpool.v1.DatabaseStats.PinsEntry
+	nil,                              // 36: pgpool.v1.PoolStatsResponse.StatsEntry
+	nil,                              // 37: pgpool.v1.HealthCheckResponse.HealthEntry
+	nil,                              // 38: pgpool.v1.HealthCheckResponse.ErrorsEntry
+	nil,                              // 39: pgpool.v1.VersionResponse.DatabasesEntry
 }
 var file_pgpool_proto_depIdxs = []int32{
 	1,  // 0: pgpool.v1.Value.list:type_name -> pgpool.v1.List
 	2,  // 1: pgpool.v1.Value.document:type_name -> pgpool.v1.Document
 	0,  // 2: pgpool.v1.List.items:type_name -> pgpool.v1.Value
-	26, // 3: pgpool.v1.Document.fields:type_name -> pgpool.v1.Document.FieldsEntry
+	29, // 3: pgpool.v1.Document.fields:type_name -> pgpool.v1.Document.FieldsEntry
 	0,  // 4: pgpool.v1.Row.cells:type_name -> pgpool.v1.Value
 	0,  // 5: pgpool.v1.ExecuteRequest.args:type_name -> pgpool.v1.Value
-	27, // 6: pgpool.v1.ExecuteRequest.settings:type_name -> pgpool.v1.ExecuteRequest.SettingsEntry
+	30, // 6: pgpool.v1.ExecuteRequest.settings:type_name -> pgpool.v1.ExecuteRequest.SettingsEntry
 	3,  // 7: pgpool.v1.ExecuteResponse.rows:type_name -> pgpool.v1.Row
 	4,  // 8: pgpool.v1.ExecuteResponse.columns:type_name -> pgpool.v1.Column
 	5,  // 9: pgpool.v1.ExecuteResponse.error_detail:type_name -> pgpool.v1.ErrorDetail
 	0,  // 10: pgpool.v1.BatchStatement.args:type_name -> pgpool.v1.Value
 	8,  // 11: pgpool.v1.ExecuteBatchRequest.statements:type_name -> pgpool.v1.BatchStatement
-	28, // 12: pgpool.v1.ExecuteBatchRequest.settings:type_name -> pgpool.v1.ExecuteBatchRequest.SettingsEntry
+	31, // 12: pgpool.v1.ExecuteBatchRequest.settings:type_name -> pgpool.v1.ExecuteBatchRequest.SettingsEntry
 	7,  // 13: pgpool.v1.ExecuteBatchResponse.results:type_name -> pgpool.v1.ExecuteResponse
 	5,  // 14: pgpool.v1.ExecuteBatchResponse.error_detail:type_name -> pgpool.v1.ErrorDetail
 	0,  // 15: pgpool.v1.CursorOpenRequest.args:type_name -> pgpool.v1.Value
-	29, // 16: pgpool.v1.CursorOpenRequest.settings:type_name -> pgpool.v1.CursorOpenRequest.SettingsEntry
+	32, // 16: pgpool.v1.CursorOpenRequest.settings:type_name -> pgpool.v1.CursorOpenRequest.SettingsEntry
 	4,  // 17: pgpool.v1.CursorOpenResponse.columns:type_name -> pgpool.v1.Column
 	5,  // 18: pgpool.v1.CursorOpenResponse.error_detail:type_name -> pgpool.v1.ErrorDetail
 	3,  // 19: pgpool.v1.CursorFetchResponse.rows:type_name -> pgpool.v1.Row
 	5,  // 20: pgpool.v1.CursorFetchResponse.error_detail:type_name -> pgpool.v1.ErrorDetail
-	30, // 21: pgpool.v1.TransactionBeginRequest.settings:type_name -> pgpool.v1.TransactionBeginRequest.SettingsEntry
-	31, // 22: pgpool.v1.SessionBeginRequest.settings:type_name -> pgpool.v1.SessionBeginRequest.SettingsEntry
-	32, // 23: pgpool.v1.PoolStatsResponse.stats:type_name -> pgpool.v1.PoolStatsResponse.StatsEntry
-	33, // 24: pgpool.v1.HealthCheckResponse.health:type_name -> pgpool.v1.HealthCheckResponse.HealthEntry
-	34, // 25: pgpool.v1.HealthCheckResponse.errors:type_name -> pgpool.v1.HealthCheckResponse.ErrorsEntry
-	35, // 26: pgpool.v1.VersionResponse.databases:type_name -> pgpool.v1.VersionResponse.DatabasesEntry
-	0,  // 27: pgpool.v1.Document.FieldsEntry.value:type_name -> pgpool.v1.Value
-	22, // 28: pgpool.v1.PoolStatsResponse.StatsEntry.value:type_name -> pgpool.v1.DatabaseStats
-	29, // [29:29] is the sub-list for method output_type
-	29, // [29:29] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	33, // 21: pgpool.v1.TransactionBeginRequest.settings:type_name -> pgpool.v1.TransactionBeginRequest.SettingsEntry
+	34, // 22: pgpool.v1.SessionBeginRequest.settings:type_name -> pgpool.v1.SessionBeginRequest.SettingsEntry
+	35, // 23: pgpool.v1.DatabaseStats.pins:type_name -> pgpool.v1.DatabaseStats.PinsEntry
+	36, // 24: pgpool.v1.PoolStatsResponse.stats:type_name -> pgpool.v1.PoolStatsResponse.StatsEntry
+	25, // 25: pgpool.v1.TopQueriesResponse.queries:type_name -> pgpool.v1.TopQuery
+	37, // 26: pgpool.v1.HealthCheckResponse.health:type_name -> pgpool.v1.HealthCheckResponse.HealthEntry
+	38, // 27: pgpool.v1.HealthCheckResponse.errors:type_name -> pgpool.v1.HealthCheckResponse.ErrorsEntry
+	39, // 28: pgpool.v1.VersionResponse.databases:type_name -> pgpool.v1.VersionResponse.DatabasesEntry
+	0,  // 29: pgpool.v1.Document.FieldsEntry.value:type_name -> pgpool.v1.Value
+	22, // 30: pgpool.v1.PoolStatsResponse.StatsEntry.value:type_name -> pgpool.v1.DatabaseStats
+	31, // [31:31] is the sub-list for method output_type
+	31, // [31:31] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_pgpool_proto_init() }
@@ -2733,7 +3059,7 @@ func file_pgpool_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pgpool_proto_rawDesc), len(file_pgpool_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   36,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -6,6 +6,7 @@
 #![allow(clippy::panic, reason = "test support: a test without its support has failed")]
 
 pub mod certs;
+pub mod http;
 pub mod link;
 pub mod postgres;
 pub mod rpc;
@@ -15,6 +16,7 @@ pub mod stream;
 pub mod wire;
 
 pub use certs::{CertFiles, TestCa};
+pub use http::{HttpReply, http_get, http_raw};
 pub use link::{Direction, FaultyLink, LinkBuilder, LinkCounters};
 pub use postgres::{Auth, ClusterBuilder, StopMode, TestCluster, TestDatabase};
 pub use rpc::{RpcClient, RpcFault, RpcFrame};

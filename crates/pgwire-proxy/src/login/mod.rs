@@ -90,6 +90,7 @@ pub(crate) async fn login(proxy: &Arc<Proxy>, stream: ClientStream) -> Login {
         Err(_) => Refusal::new(SqlState::QUERY_CANCELED, "canceling authentication due to timeout"),
     };
     if let Refusal::Told(mut error) = refusal {
+        proxy.count_refused();
         error.severity = "FATAL".to_owned();
         tracing::debug!(sqlstate = %error.code, "client refused: {error}");
         wire.say(|out| backend::error(out, &error));

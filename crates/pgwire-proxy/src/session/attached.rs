@@ -10,6 +10,7 @@ use pool_manager::{Checkout, SettingsQuestion, SqlState, TransactionStatus};
 
 use super::User;
 use super::asked::Asked;
+use super::calls::Calls;
 use super::cancel::Cancelling;
 use super::copy::CopyIn;
 use super::expect::{Expect, OwnQuery};
@@ -80,6 +81,8 @@ pub(super) struct Attached {
     /// Units of the client's that have ended, and how many of them with an error, since they were
     /// counted.
     pub(super) ended: (u32, u32),
+    /// The statements in them.
+    pub(super) calls: Calls,
     /// A unit has ended since the clock was looked at.
     pub(super) progressed: bool,
     /// How often DISCARD ALL under way must not end the pin, for what pins was sent behind it.
@@ -154,6 +157,7 @@ impl Attached {
             replay: Replay::default(),
             out_of_time: None,
             ended: (0, 0),
+            calls: Calls::default(),
             progressed: false,
             pinned_behind: 0,
             wrote: false,
@@ -186,7 +190,8 @@ impl Attached {
         let mut parsing = std::mem::take(&mut self.parsing);
         parsing.clear();
         let spare_asked = std::mem::take(&mut self.spare_asked);
-        *self = Self { owed, replay, parsing, spare_asked, ..Self::empty(now) };
+        let calls = self.calls.emptied();
+        *self = Self { owed, replay, parsing, spare_asked, calls, ..Self::empty(now) };
         *connection.workspace() = Some(self);
         connection.give_back(now);
     }

@@ -72,7 +72,8 @@ impl Session {
         unit.add(class);
         let change = self.client.names.set(name.as_bytes(), None);
         server.forget(target.number());
-        let ending = Ending { tag: class.expected_tag, effect: Effect::Deallocates(change) };
+        let ending =
+            Ending { tag: class.expected_tag, effect: Effect::Deallocates(change), tally: None };
         Some(self.send_query(&message, Querying { unit, ending, change: None, asked }))
     }
 

@@ -16,7 +16,7 @@
 
 use std::sync::Arc;
 
-use pool_manager::ServerError;
+use pool_manager::{ServerError, Tally};
 
 use super::asked::Asked;
 use super::names::{AllNames, Change, Named};
@@ -97,11 +97,13 @@ pub(super) struct Ending {
     /// How its command tag begins if it is what it was taken for.
     pub(super) tag: Option<&'static str>,
     pub(super) effect: Effect,
+    /// Where the call is counted.
+    pub(super) tally: Option<Arc<Tally>>,
 }
 
 impl Ending {
     /// Nothing is known of the statement.
-    pub(super) const NONE: Self = Self { tag: None, effect: Effect::None };
+    pub(super) const NONE: Self = Self { tag: None, effect: Effect::None, tally: None };
 }
 
 /// What a statement does to our own books, with what to put back if it fails.

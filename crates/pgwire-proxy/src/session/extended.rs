@@ -308,11 +308,13 @@ impl Session {
             return Taken::Done;
         };
         let class = statement.class;
+        let tally = server.connection.tally(&statement.sql, &statement.tally);
         // Of a clean one the text makes no difference any more.
         let text = (!class.clean || is_logged).then(|| Arc::clone(statement));
         server.batch().add(&class);
         let sql = text.as_ref().filter(|_| !class.clean).map_or(&b""[..], |text| &text.sql);
-        let ending = self.run(&class, sql);
+        let mut ending = self.run(&class, sql);
+        ending.tally = tally;
         if let Some(server) = self.server.as_deref_mut() {
             if let Some(text) = text.filter(|_| is_logged) {
                 server.note_execute(text);

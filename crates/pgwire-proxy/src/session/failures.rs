@@ -29,8 +29,14 @@ impl Attached {
         }
         self.failed = Some(error.code);
         self.connection.note_refusal(error.code);
+        let (code, tally) = (error.code, self.tally_of_front());
         let late = self.out_of_time.take().filter(|_| error.code == SqlState::QUERY_CANCELED);
-        match (self.error_of_front(error, client)?, late) {
+        let action = self.error_of_front(error, client)?;
+        if action != Action::Swallow {
+            self.connection.count_error(code);
+            self.calls.failed(tally);
+        }
+        match (action, late) {
             (Action::Forward, Some(limit)) => {
                 Ok(replaced(&Error::TimedOut(limit).to_server_error()))
             }

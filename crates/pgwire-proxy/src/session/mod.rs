@@ -13,6 +13,7 @@
 
 mod asked;
 mod attached;
+mod calls;
 mod cancel;
 mod changed;
 mod clock;

@@ -55,6 +55,7 @@ impl Session {
                 Ok(()) => {}
                 Err(_) if !is_free => return Admission::Waits,
                 Err(exceeded) => {
+                    self.client.database.counters().rate_limited();
                     return Admission::Refused(Box::new(Error::from(exceeded).to_server_error()));
                 }
             }

@@ -66,7 +66,9 @@ impl Attached {
             reply::COMMAND_COMPLETE => {
                 if let Some(Expect::Query(query)) = self.owed.front_mut() {
                     let effect = std::mem::take(&mut query.ending.effect);
-                    let ending = Ending { tag: query.ending.tag, effect };
+                    let ending = Ending { tag: query.ending.tag, effect, tally: None };
+                    let tag = self.connection.received().get(body.clone()).unwrap_or_default();
+                    self.calls.part_of_query(tag);
                     self.completed = true;
                     self.copy_ends();
                     self.finish(&ending, body, client);
@@ -108,7 +110,9 @@ impl Attached {
             (reply::COMMAND_COMPLETE, Some(Expect::Execute(_))) => {
                 self.completed = true;
                 self.copy_ends();
-                if let Some(Expect::Execute(ending)) = self.owed.pop_front() {
+                if let Some(Expect::Execute(mut ending)) = self.owed.pop_front() {
+                    let tag = self.connection.received().get(body.clone()).unwrap_or_default();
+                    self.calls.executed(ending.tally.take(), tag);
                     self.finish(&ending, body, client);
                 }
                 return Ok(Action::Forward);
@@ -194,6 +198,10 @@ impl Attached {
         }
         if self.status() == TransactionStatus::Idle {
             self.portals.clear();
+        }
+        self.calls.unit_ended(self.status() != TransactionStatus::Idle);
+        if let Expect::Query(query) = &mut ended {
+            self.calls.query_ended(query, failed.is_some());
         }
         let is_own = matches!(ended, Expect::Own(_));
         if !is_own {

@@ -2,8 +2,10 @@
 //! what they are about is here: a client's prepared statements have other names there, and
 //! DISCARD ALL would discard what others have prepared.
 
-use pool_manager::ServerError;
+use std::sync::{Arc, Mutex};
+
 use pool_manager::classify::{Classification, TransactionControl};
+use pool_manager::{ServerError, Tally};
 
 use super::expect::{Effect, Ending, Expect, Querying};
 use super::extended::NO_STATEMENT;
@@ -38,7 +40,8 @@ impl Session {
         }
         let Some(server) = self.server.as_deref_mut() else { return Taken::Attach };
         server.prepare_for(Some(&class), who);
-        let ending = self.run(&class, sql);
+        let mut ending = self.run(&class, sql);
+        ending.tally = self.tally(sql, &Mutex::default());
         let mut unit = Unit::NOTHING;
         unit.add(&class);
         let Some(server) = self.server.as_deref_mut() else { return Taken::Attach };
@@ -92,13 +95,18 @@ impl Session {
         }
     }
 
+    /// Where calls of a text are counted; `kept` remembers it for the next time.
+    pub(super) fn tally(&self, sql: &[u8], kept: &Mutex<Option<Arc<Tally>>>) -> Option<Arc<Tally>> {
+        self.server.as_ref().and_then(|server| server.connection.tally(sql, kept))
+    }
+
     /// Notes that a statement is about to run, and tells what it must come to. A session's client
     /// finds its settings as it left them, unless they are put back to what they were at its begin.
     pub(super) fn run(&mut self, class: &Classification, sql: &[u8]) -> Ending {
         let tag = class.expected_tag;
         let client = &mut self.client;
         let Some(server) = self.server.as_deref_mut() else {
-            return Ending { tag, effect: Effect::None };
+            return Ending { tag, effect: Effect::None, tally: None };
         };
         let effect = server.take_away(class, sql, client);
         let mut class = *class;
@@ -119,6 +127,6 @@ impl Session {
         ) {
             server.will_roll_back();
         }
-        Ending { tag, effect }
+        Ending { tag, effect, tally: None }
     }
 }

@@ -137,7 +137,9 @@ impl Session {
                 self.input.reserve(READ_CHUNK);
                 let reading = pin!(self.stream.read_buf(&mut self.input));
                 match reading.poll(cx) {
-                    Poll::Ready(Ok(1..)) => {}
+                    Poll::Ready(Ok(read @ 1..)) => {
+                        self.client.database.counters().received(read);
+                    }
                     Poll::Ready(_) => return Poll::Ready(Ok(None)),
                     Poll::Pending => break,
                 }
@@ -239,6 +241,10 @@ impl Session {
             let took = now.saturating_duration_since(server.busy_since);
             let (ended, failed) = std::mem::take(&mut server.ended);
             server.connection.count_queries(took, ended, failed);
+            let transactions = server.calls.count(took);
+            if transactions > 0 {
+                server.connection.count_transactions(transactions);
+            }
             server.busy_since = now;
             self.was_active = true;
         }

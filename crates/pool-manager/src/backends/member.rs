@@ -144,6 +144,17 @@ impl Member {
         Change::None
     }
 
+    /// Whether it is up, as far as is known, and how far behind the primary.
+    pub(super) fn condition(&self) -> (bool, Option<u64>, Option<Duration>) {
+        let state = self.state();
+        let is_replica = state.role == MemberRole::Replica;
+        let last = state.last.filter(|_| is_replica && state.is_up);
+        // Who has replayed everything is not behind, however long ago the last transaction was.
+        let age = last
+            .and_then(|last| if state.lag == Some(0) { Some(Duration::ZERO) } else { last.age });
+        (state.is_up, state.lag.filter(|_| last.is_some()), age)
+    }
+
     pub(super) fn look_again(&self) {
         self.wanted.notify_one();
     }

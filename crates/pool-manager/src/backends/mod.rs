@@ -17,7 +17,7 @@ mod standby;
 mod watch;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
@@ -85,6 +85,20 @@ pub struct Backend {
     pub weight: u32,
 }
 
+/// What is known of a server.
+pub struct ServerStatus<'a> {
+    /// Its connections.
+    pub pool: &'a DatabasePool,
+    /// It takes the writes.
+    pub is_primary: bool,
+    /// Whether it answers; true where it is the only one, which nobody watches.
+    pub is_up: bool,
+    /// How far a replica is behind the primary, bytes of WAL.
+    pub lag_bytes: Option<u64>,
+    /// The same in time: since the last transaction that it has replayed.
+    pub lag: Option<Duration>,
+}
+
 /// The servers of one database. Cheap to clone.
 #[derive(Clone)]
 pub struct Backends(Arc<Inner>);
@@ -95,6 +109,8 @@ struct Inner {
     members: Vec<Member>,
     /// Which one takes writes now.
     primary: AtomicUsize,
+    /// How often that has changed.
+    failovers: AtomicU64,
     balance: Balance,
     rules: RoutingRules,
     functions: Functions,
@@ -141,6 +157,7 @@ impl Backends {
             name,
             members,
             primary: AtomicUsize::new(0),
+            failovers: AtomicU64::new(0),
             balance,
             rules,
             functions,
@@ -168,6 +185,20 @@ impl Backends {
     /// Every server's pool, the configured primary first.
     pub fn pools(&self) -> impl Iterator<Item = &DatabasePool> {
         self.0.members.iter().map(|member| &member.pool)
+    }
+
+    /// Every server as it was when it was last looked at, the configured primary first.
+    pub fn servers(&self) -> impl Iterator<Item = ServerStatus<'_>> {
+        let primary = self.0.primary.load(Ordering::Relaxed);
+        self.0.members.iter().enumerate().map(move |(index, member)| {
+            let (is_up, lag_bytes, lag) = member.condition();
+            ServerStatus { pool: &member.pool, is_primary: index == primary, is_up, lag_bytes, lag }
+        })
+    }
+
+    /// How often writes have gone to another server than before.
+    pub fn failovers(&self) -> u64 {
+        self.0.failovers.load(Ordering::Relaxed)
     }
 
     /// The server for statements that stay together, all of which must be reads to leave the primary;

@@ -139,6 +139,7 @@ fn find_primary(inner: &Inner) {
     if inner.primary.swap(best, Ordering::Relaxed) == best {
         return;
     }
+    inner.failovers.fetch_add(1, Ordering::Relaxed);
     let name = |index: usize| inner.members.get(index).map_or("", |member| member.pool.name());
     tracing::warn!(
         database = %inner.name, from = name(now), to = name(best), timeline,

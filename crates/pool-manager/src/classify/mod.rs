@@ -18,6 +18,7 @@ mod need;
 mod plain;
 mod query;
 mod settings;
+pub(crate) mod shape;
 mod statement;
 pub mod token;
 mod utility;

@@ -96,6 +96,7 @@ impl ServerConnection {
         what: &Execution<'_>,
     ) -> Result<Arc<Prepared>, ExecuteError> {
         if let Some(statement) = self.prepared(what) {
+            self.statements.count_hit();
             return Ok(statement);
         }
         if self.is_kept(what) {

@@ -216,7 +216,9 @@ impl ServerConnection {
         let mut asked: Vec<(&Execution<'_>, Result<String, ExecuteError>)> = Vec::new();
         for what in flight {
             let is_asked = asked.iter().any(|(other, _)| other.sql == what.sql);
-            if !is_asked && self.prepared(what).is_none() {
+            if self.prepared(what).is_some() {
+                self.statements.count_hit();
+            } else if !is_asked {
                 asked.push((what, self.begin_prepare(what)));
             }
         }

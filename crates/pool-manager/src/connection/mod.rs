@@ -29,6 +29,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::connect::{CancelTarget, Connected, ServerStream};
 use crate::engine::{Link, LinkError, Parameters, TransactionStatus};
+use crate::pool::CacheUse;
 pub(crate) use batch::{BatchExecution, BatchRun, BatchSink, Bond};
 pub(crate) use close::close;
 pub use execute::{Discard, ResultSink, SinkError};
@@ -51,6 +52,8 @@ pub(crate) struct ConnectionOptions {
     pub(crate) max_message: usize,
     /// When to retire the connection.
     pub(crate) expires: Option<Instant>,
+    /// Where it counts whether statements are prepared.
+    pub(crate) cache: Arc<CacheUse>,
 }
 
 /// One PostgreSQL session and what we know of it. What is public here serves those who relay a
@@ -102,7 +105,10 @@ impl ServerConnection {
             cancelling: Arc::default(),
             was_cancelled: false,
             process_id: connected.process_id,
-            statements: StatementCache::new(options.statement_cache_size),
+            statements: StatementCache::new(
+                options.statement_cache_size,
+                Arc::clone(&options.cache),
+            ),
             stale_names: Vec::new(),
             settings: AppliedSettings::default(),
             settled_changes: 0,

@@ -188,6 +188,9 @@ impl ServerConnection {
 
     /// The same, and where messages that name it are put.
     pub fn statement_and_outgoing(&mut self, number: u64) -> Option<(&str, &mut BytesMut)> {
+        if self.statements.name_of(number).is_some() {
+            self.statements.count_hit();
+        }
         Some((self.statements.name_of(number)?, self.link.outgoing()))
     }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use lru::LruCache;
 
+use crate::pool::CacheUse;
 use crate::values::{Columns, TypeInfo};
 
 /// Begins the name of every statement that we prepare on a server connection.
@@ -34,6 +35,7 @@ pub(super) struct StatementCache {
     limit: usize,
     counter: u64,
     clock: u64,
+    counts: Arc<CacheUse>,
 }
 
 /// A kept statement and when it was last used.
@@ -43,10 +45,15 @@ struct Kept<T> {
 }
 
 impl StatementCache {
-    /// A cache of at most `limit` statements; 0 keeps none.
-    pub(super) fn new(limit: usize) -> Self {
+    /// A cache of at most `limit` statements; 0 keeps none. `counts` takes how often it was of use.
+    pub(super) fn new(limit: usize, counts: Arc<CacheUse>) -> Self {
         let (texts, relayed) = (LruCache::unbounded(), LruCache::unbounded());
-        Self { texts, relayed, limit, counter: 0, clock: 0 }
+        Self { texts, relayed, limit, counter: 0, clock: 0, counts }
+    }
+
+    /// Counts a statement that is executed as it was prepared before.
+    pub(super) fn count_hit(&self) {
+        self.counts.hit();
     }
 
     /// Whether anything is ever kept.
@@ -100,8 +107,9 @@ impl StatementCache {
         }
     }
 
-    /// A name that this session has not used yet.
+    /// A name that this session has not used yet, for a statement that has to be prepared.
     pub(super) fn next_name(&mut self) -> String {
+        self.counts.miss();
         self.counter += 1;
         format!("{STATEMENT_PREFIX}{}", self.counter)
     }
@@ -175,7 +183,7 @@ mod tests {
 
     #[test]
     fn the_least_recently_used_statement_is_evicted() {
-        let mut cache = StatementCache::new(2);
+        let mut cache = StatementCache::new(2, Arc::default());
         for sql in ["a", "b"] {
             assert!(cache.evict_for_one_more().is_none());
             cache.insert(sql.to_owned(), statement(sql));
@@ -189,7 +197,7 @@ mod tests {
 
     #[test]
     fn both_kinds_share_one_limit_and_one_order() {
-        let mut cache = StatementCache::new(3);
+        let mut cache = StatementCache::new(3, Arc::default());
         cache.insert("a".to_owned(), statement("a"));
         cache.insert_relayed(1, "r1".to_owned());
         cache.insert_relayed(2, "r2".to_owned());

@@ -256,6 +256,9 @@ fn random_name() -> String {
 
 impl Pool {
     fn count_held(&self, kind: HeldKind, change: i64) {
+        if kind == HeldKind::Transaction && change > 0 {
+            self.counters().begun(1);
+        }
         match kind {
             HeldKind::Transaction | HeldKind::Cursor => self.counters().transactions(change),
             HeldKind::Session => self.counters().sessions(change),

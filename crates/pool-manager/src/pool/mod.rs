@@ -15,13 +15,16 @@
 mod admission;
 mod breaker;
 mod checkout;
+mod classes;
 mod maintain;
 mod open;
 mod slot;
 mod stats;
 mod stored;
 
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -38,11 +41,14 @@ use crate::connect::{Connector, Housekeeping};
 use crate::connection::ExecuteError;
 use crate::error::Error;
 use crate::server_error::SqlState;
+use crate::top::{StatementStats, Tally, TopStatements};
 use crate::values::TypeCatalogue;
 use admission::Admission;
 pub use breaker::BreakerLimits;
 pub use checkout::Checkout;
+pub use classes::OTHER_CLASS;
 use slot::Idle;
+pub(crate) use stats::CacheUse;
 use stats::Counters;
 pub use stats::PoolStats;
 pub use stored::StoredPassword;
@@ -71,6 +77,22 @@ pub(crate) struct PoolOptions {
     pub(crate) slow_threshold: Duration,
     /// When to stop asking a server that fails.
     pub(crate) breaker: Option<BreakerLimits>,
+    /// Statements that are counted one by one; 0: none is.
+    pub(crate) top_statements: usize,
+}
+
+/// What is known of a text: what it does, and where its calls are counted.
+pub(crate) struct Known {
+    class: Classification,
+    tally: Mutex<Option<Arc<Tally>>>,
+}
+
+impl Deref for Known {
+    type Target = Classification;
+
+    fn deref(&self) -> &Classification {
+        &self.class
+    }
 }
 
 /// A pool of server connections. Cheap to clone; every clone is the same pool.
@@ -94,10 +116,11 @@ struct Shared {
     connecting: Semaphore,
     types: TypeCatalogue,
     safe_functions: SafeFunctions,
-    classifications: Mutex<LruCache<Box<str>, Arc<Classification>>>,
+    known: Mutex<LruCache<Box<str>, Arc<Known>>>,
     counters: Counters,
     /// The servers that may take its place.
     standby: OnceLock<Standby>,
+    top: TopStatements,
     /// Tells the pool's tasks that it is being closed.
     closing: watch::Sender<bool>,
     /// The same, for those who look at it all the time.
@@ -130,9 +153,10 @@ impl Pool {
             connecting: Semaphore::new(size.min(MAX_CONCURRENT_CONNECTS)),
             types: TypeCatalogue::default(),
             safe_functions: SafeFunctions::new(&options.behavior.session_safe_functions),
-            classifications: Mutex::new(LruCache::new(CLASSIFICATIONS)),
+            known: Mutex::new(LruCache::new(CLASSIFICATIONS)),
             counters: Counters::default(),
             standby: OnceLock::new(),
+            top: TopStatements::new(options.top_statements),
             closing,
             is_closing: AtomicBool::new(false),
             runtime: Handle::current(),
@@ -229,17 +253,56 @@ impl Pool {
     }
 
     /// What kind of statement this is; remembered by text.
-    pub(crate) fn classify(&self, sql: &str) -> Arc<Classification> {
+    pub(crate) fn classify(&self, sql: &str) -> Arc<Known> {
+        let judge = || {
+            let class = classify(sql, &self.0.safe_functions);
+            Arc::new(Known { class, tally: Mutex::new(None) })
+        };
         if sql.len() > MAX_CLASSIFIED_TEXT {
-            return Arc::new(classify(sql, &self.0.safe_functions));
+            return judge();
         }
-        let lock = || self.0.classifications.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(class) = lock().get(sql) {
-            return Arc::clone(class);
+        let lock = || self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().get(sql) {
+            return Arc::clone(known);
         }
-        let class = Arc::new(classify(sql, &self.0.safe_functions));
-        lock().put(sql.into(), Arc::clone(&class));
-        class
+        let known = judge();
+        lock().put(sql.into(), Arc::clone(&known));
+        known
+    }
+
+    /// Where calls of this text are counted, which `kept` remembers.
+    pub(crate) fn tally(&self, sql: &str, kept: &Mutex<Option<Arc<Tally>>>) -> Option<Arc<Tally>> {
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.as_ref().is_none_or(|tally| !tally.is_seen()) {
+            *kept = self.0.top.tally(sql);
+        }
+        kept.clone()
+    }
+
+    /// The same for a text that is known.
+    pub(crate) fn tally_of(&self, sql: &str, known: &Known) -> Option<Arc<Tally>> {
+        self.tally(sql, &known.tally)
+    }
+
+    /// Counts a call of a text that ended after `took`, with so many rows or an error.
+    pub(crate) fn count_call(
+        &self,
+        sql: &str,
+        known: &Known,
+        took: Duration,
+        result: Result<u64, &Error>,
+    ) {
+        if let Err(error) = result {
+            self.0.counters.failed(error.sqlstate());
+        }
+        if let Some(tally) = self.tally_of(sql, known) {
+            tally.add(took, result.unwrap_or(0), result.is_err());
+        }
+    }
+
+    /// What statements came to, added to `all` by text.
+    pub(crate) fn collect_statements(&self, all: &mut HashMap<String, StatementStats>) {
+        self.0.top.collect(all);
     }
 
     /// Functions that the user has listed as harmless to a session.
@@ -284,12 +347,16 @@ impl Pool {
     }
 
     async fn checkout(&self, hold: bool) -> Result<Checkout, Error> {
-        match (self.checkout_here(hold).await, self.0.standby.get()) {
+        let result = match (self.checkout_here(hold).await, self.0.standby.get()) {
             (Err(error), Some(standby)) if error.is_of_server() => {
                 standby.checkout_instead(self, hold, error).await
             }
             (result, _) => result,
+        };
+        if let Err(error) = &result {
+            self.0.counters.failed(error.sqlstate());
         }
+        result
     }
 
     /// A connection of this very pool.
@@ -318,6 +385,7 @@ impl Pool {
             total,
             idle: u32::try_from(self.0.idle.count()).unwrap_or(total).min(total),
             max: size,
+            max_held: self.0.options.pool.effective_max_held(),
             waiting: self.0.admission.waiting(),
             canceled: self.0.admission.canceled(),
             breaker: self.0.breaker.as_ref().map(CircuitBreaker::state),

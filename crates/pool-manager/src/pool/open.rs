@@ -97,6 +97,7 @@ impl Pool {
                     statement_cache_size: self.0.options.behavior.statement_cache_size as usize,
                     max_message: self.0.options.max_message,
                     expires: self.expiry(),
+                    cache: Arc::clone(self.0.counters.cache()),
                 };
                 self.0.counters.connected();
                 Ok(ServerConnection::new(connected, &options, slot))

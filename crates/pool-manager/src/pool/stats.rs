@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use super::classes::ErrorClasses;
 use crate::breaker::CircuitBreakerState;
+use crate::histogram::{DurationHistogram, Histogram};
+use crate::server_error::SqlState;
 
 /// Figures of one pool at one moment: the Go plugin's PoolStats.
 #[derive(Debug, Clone, Default)]
@@ -65,6 +68,43 @@ pub struct PoolStats {
     pub cache_hits: u64,
     /// Statements that could have been, and had to be executed.
     pub cache_misses: u64,
+    /// Most connections that callers may hold across statements.
+    pub max_held: u32,
+    /// How long acquisitions took.
+    pub acquire_times: DurationHistogram,
+    /// How long statements took.
+    pub query_times: DurationHistogram,
+    /// Errors that callers were given, by class of SQLSTATE;
+    /// [`OTHER_CLASS`](super::OTHER_CLASS) for those that PostgreSQL
+    /// does not name.
+    pub errors_by_class: Vec<(&'static str, u64)>,
+    /// Transactions of several statements that were begun.
+    pub transaction_count: u64,
+    /// Statements that were executed as they were prepared before.
+    pub statement_cache_hits: u64,
+    /// Statements that had to be prepared.
+    pub statement_cache_misses: u64,
+    /// Connections that were opened.
+    pub opened_count: u64,
+    /// Attempts to open one that failed.
+    pub connect_error_count: u64,
+}
+
+/// Statements found prepared, and not; counted by every connection of a pool.
+#[derive(Debug, Default)]
+pub(crate) struct CacheUse {
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+impl CacheUse {
+    pub(crate) fn hit(&self) {
+        self.hits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn miss(&self) {
+        self.misses.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// What only the pool itself can see.
@@ -72,6 +112,7 @@ pub(super) struct Gauges {
     pub(super) total: u32,
     pub(super) idle: u32,
     pub(super) max: u32,
+    pub(super) max_held: u32,
     pub(super) waiting: usize,
     pub(super) canceled: u64,
     pub(super) breaker: Option<CircuitBreakerState>,
@@ -79,12 +120,14 @@ pub(super) struct Gauges {
 
 #[derive(Default)]
 pub(crate) struct Counters {
-    acquired: AtomicU64,
+    acquired: Histogram,
     released: AtomicU64,
-    acquire_nanos: AtomicU64,
     constructing: AtomicU32,
-    queries: AtomicU64,
-    query_nanos: AtomicU64,
+    queries: Histogram,
+    classes: ErrorClasses,
+    cache: Arc<CacheUse>,
+    connect_errors: AtomicU64,
+    begun: AtomicU64,
     errors: AtomicU64,
     slow: AtomicU64,
     lost_idle: AtomicU64,
@@ -117,10 +160,7 @@ impl Drop for Constructing<'_> {
 
 impl Counters {
     pub(super) fn acquired(&self, took: Duration) {
-        self.acquired.fetch_add(1, Ordering::Relaxed);
-        if !took.is_zero() {
-            self.acquire_nanos.fetch_add(nanos(took), Ordering::Relaxed);
-        }
+        self.acquired.add(took, 1);
     }
 
     pub(super) fn released(&self) {
@@ -137,7 +177,23 @@ impl Counters {
     }
 
     pub(super) fn connect_failed(&self, error: &str) {
+        self.connect_errors.fetch_add(1, Ordering::Relaxed);
         self.last().error = Some(error.to_owned());
+    }
+
+    /// What its connections count statements in that are prepared, and those that are not.
+    pub(super) fn cache(&self) -> &Arc<CacheUse> {
+        &self.cache
+    }
+
+    /// A caller was given an error.
+    pub(crate) fn failed(&self, code: SqlState) {
+        self.classes.add(code);
+    }
+
+    /// Transactions of several statements were begun.
+    pub(crate) fn begun(&self, transactions: u64) {
+        self.begun.fetch_add(transactions, Ordering::Relaxed);
     }
 
     /// Whether any connection was ever opened.
@@ -161,8 +217,7 @@ impl Counters {
 
     /// Statements that ended together after `took`.
     pub(super) fn queries(&self, took: Duration, ended: u64, failed: u64, slow: bool) {
-        self.queries.fetch_add(ended, Ordering::Relaxed);
-        self.query_nanos.fetch_add(nanos(took), Ordering::Relaxed);
+        self.queries.add(took, ended);
         if failed > 0 {
             self.errors.fetch_add(failed, Ordering::Relaxed);
         }
@@ -203,21 +258,22 @@ impl Counters {
         let open =
             |gauge: &AtomicI64| u32::try_from(gauge.load(Ordering::Relaxed)).unwrap_or_default();
         let constructing = self.constructing.load(Ordering::Relaxed);
+        let (acquired, queries) = (self.acquired.snapshot(), self.queries.snapshot());
         let last = self.last();
         PoolStats {
             total_connections: gauges.total,
             idle_connections: gauges.idle,
             active_connections: (gauges.total - gauges.idle).saturating_sub(constructing),
             waiting_clients: u32::try_from(gauges.waiting).unwrap_or(u32::MAX),
-            total_acquired: read(&self.acquired),
+            total_acquired: acquired.count(),
             total_released: read(&self.released),
-            acquire_count: read(&self.acquired),
-            acquire_duration: Duration::from_nanos(read(&self.acquire_nanos)),
+            acquire_count: acquired.count(),
+            acquire_duration: acquired.sum,
             canceled_acquire_count: gauges.canceled,
             constructing_connections: constructing,
             max_connections: gauges.max,
-            query_count: read(&self.queries),
-            query_duration: Duration::from_nanos(read(&self.query_nanos)),
+            query_count: queries.count(),
+            query_duration: queries.sum,
             error_count: read(&self.errors),
             slow_query_count: read(&self.slow),
             lost_idle_connections: read(&self.lost_idle),
@@ -232,14 +288,19 @@ impl Counters {
             breaker: gauges.breaker,
             cache_hits: read(&self.cache_hits),
             cache_misses: read(&self.cache_misses),
+            max_held: gauges.max_held,
+            acquire_times: acquired,
+            query_times: queries,
+            errors_by_class: self.classes.counted(),
+            transaction_count: read(&self.begun),
+            statement_cache_hits: read(&self.cache.hits),
+            statement_cache_misses: read(&self.cache.misses),
+            opened_count: read(&self.opened),
+            connect_error_count: read(&self.connect_errors),
         }
     }
 
     fn last(&self) -> std::sync::MutexGuard<'_, Last> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -59,9 +59,8 @@ enum Command {
     Serve(ServeArgs),
     /// Check a configuration and print what it comes down to
     ///
-    /// Prints every key with the value that is in effect, secrets masked, and says which sections
-    /// are not active yet. When something is wrong it names the file, the key and the reason, and
-    /// the exit code is 1.
+    /// Prints every key with the value that is in effect, secrets masked. When something is wrong it
+    /// names the file, the key and the reason, and the exit code is 1.
     CheckConfig(ConfigArgs),
     /// Ask a running server whether its databases are healthy
     ///
@@ -73,7 +72,8 @@ enum Command {
     /// One row per pool: its connections (all, idle, active, most allowed), callers that wait, open
     /// transactions and sessions, statements, failed and slow ones among them, and their average
     /// time in microseconds; below the table (in a pipe: in a last column) the last error. --json
-    /// has more.
+    /// has more. --top shows statements instead, by their text without constants: calls, failed ones,
+    /// rows, and times. --watch looks again every 2 seconds and shows statements per second.
     Stats(stats::StatsArgs),
     /// Execute one statement through a running server
     ///

@@ -19,6 +19,12 @@ pub(super) fn line(text: impl Display) {
     let _ = writeln!(stdout(), "{text}");
 }
 
+/// Prints a text as it is, at once; whether somebody took it.
+pub(super) fn try_text(text: &str) -> bool {
+    let mut out = stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_ok()
+}
+
 /// Prints JSON: indented on a terminal, one line in a pipe.
 pub(super) fn json(value: &Value) {
     if stdout().is_terminal() {
@@ -82,14 +88,17 @@ pub(super) enum Layout {
 
 /// Prints rows: a table on a terminal, tab-separated lines in a pipe.
 pub(super) fn rows(header: &[String], rows: &[Vec<String>], layout: Layout) {
+    line(table_text(header, rows, layout));
+}
+
+/// The same as text, without the last line's end.
+pub(super) fn table_text(header: &[String], rows: &[Vec<String>], layout: Layout) -> String {
     if to_terminal() {
-        line(table(header, rows, layout));
-        return;
+        return table(header, rows, layout).to_string();
     }
-    for row in std::iter::once(header).chain(rows.iter().map(Vec::as_slice)) {
-        let cells: Vec<_> = row.iter().map(|cell| plain(cell)).collect();
-        line(cells.join("\t"));
-    }
+    let all = std::iter::once(header).chain(rows.iter().map(Vec::as_slice));
+    let line = |row: &[String]| row.iter().map(|cell| plain(cell)).collect::<Vec<_>>().join("\t");
+    all.map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// A table with numbers to the right.

@@ -11,8 +11,8 @@ use super::load::LoadOptions;
 use super::overrides::Override;
 use super::types::Config;
 
-/// Loads a configuration and renders it, with what was overridden, what is not active yet, and
-/// which variables are not set.
+/// Loads a configuration and renders it, with what was overridden and which variables
+/// are not set.
 ///
 /// # Errors
 /// See [`Config::load`].
@@ -22,9 +22,6 @@ pub fn check_config(options: &LoadOptions<'_>) -> Result<String, ConfigError> {
     for given in &options.overrides {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "# -o {}", masked_override(&Override::parse(given)?));
-    }
-    for inactive in config.inactive() {
-        let _ = writeln!(text, "# {}: {}: accepted, not active yet", inactive.place, inactive.key);
     }
     for reference in unset {
         let _ = writeln!(text, "# {reference}");

@@ -9,7 +9,6 @@ mod de;
 mod dotenv;
 mod env;
 mod error;
-mod inactive;
 mod load;
 mod overrides;
 mod schema;
@@ -25,7 +24,6 @@ mod tests;
 
 pub use check::{check_config, render};
 pub use error::ConfigError;
-pub use inactive::InactiveKey;
 pub use load::LoadOptions;
 pub use pool_manager::config::{
     BackendConfig, BehaviorConfig, GoDuration, MaxHeld, PoolConfig, PoolMode, ResetOnReturn,
@@ -33,4 +31,4 @@ pub use pool_manager::config::{
 };
 pub use schema::json_schema;
 pub use types::*;
-pub use values::{ByteSize, FileMode, ListenAddress, OptionalAddress};
+pub use values::{ByteSize, FileMode, HttpAddress, ListenAddress, OptionalAddress};

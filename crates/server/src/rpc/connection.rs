@@ -199,7 +199,9 @@ impl Connection {
     /// Counts a request against the client's limit, in the order in which they come.
     fn exceeded(&mut self, frame: &RpcFrame) -> Option<RateExceeded> {
         let bucket = self.bucket.as_mut().filter(|_| counts(frame))?;
-        bucket.take(Instant::now()).err()
+        let exceeded = bucket.take(Instant::now()).err()?;
+        self.service.count_rate_limited();
+        Some(exceeded)
     }
 
     /// What a PostgreSQL client says first is answered in its own language.
@@ -243,7 +245,10 @@ impl Connection {
             }
             match self.socket.try_write(rest) {
                 Ok(0) => return Err(ConnectionEnd::Closed),
-                Ok(n) => self.written += n,
+                Ok(n) => {
+                    self.service.sent(n);
+                    self.written += n;
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     match self.socket.poll_write_ready(cx)? {
                         Poll::Ready(()) => {}
@@ -266,7 +271,11 @@ impl Connection {
         self.incoming.reserve(wanted.clamp(READ_CHUNK, MAX_READ_CHUNK));
         match self.socket.poll_read(cx, &mut self.incoming) {
             Poll::Ready(Ok(0)) => Poll::Ready(Err(ConnectionEnd::Closed)),
-            Poll::Ready(read) => Poll::Ready(read.map(drop).map_err(Into::into)),
+            Poll::Ready(Ok(read)) => {
+                self.service.received(read);
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
             Poll::Pending => {
                 self.release_idle_buffer();
                 Poll::Pending

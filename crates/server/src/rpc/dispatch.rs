@@ -86,6 +86,7 @@ async fn call(context: &Context<'_>, frame: &RpcFrame, out: &mut Vec<u8>) -> Res
         "SessionBegin" => methods::session_begin(context, codec.decode(body)?, reply).await,
         "SessionEnd" => methods::session_end(context, codec.decode(body)?, reply).await,
         "PoolStats" => methods::pool_stats(context, &codec.decode(body)?, reply),
+        "TopQueries" => methods::top_queries(context, &codec.decode(body)?, reply),
         "HealthCheck" => methods::health_check(context, codec.decode(body)?, reply).await,
         "Version" => methods::version(context, codec.decode(body)?, reply).await,
         _ => return Err(name.unknown_method().into()),

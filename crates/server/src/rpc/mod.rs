@@ -19,4 +19,4 @@ mod shapes;
 mod stray;
 
 pub use connection::serve_client;
-pub use service::{CacheOptions, FEATURES, Service, ServiceOptions};
+pub use service::{CacheOptions, FEATURES, RpcStats, Service, ServiceOptions};

@@ -15,8 +15,9 @@ use crate::query_log::QueryLog;
 
 /// What this server can do beyond the Go plugin's API, as `pgpool.Version` lists it. A client may
 /// rely on a name that it finds here.
-pub const FEATURES: [&str; 14] = [
+pub const FEATURES: [&str; 17] = [
     "batch",
+    "cache",
     "cursors",
     "forward",
     "gob",
@@ -25,10 +26,12 @@ pub const FEATURES: [&str; 14] = [
     "protobuf",
     "raw",
     "request_id",
+    "route",
     "sessions",
     "settings",
     "simple",
     "sqlstate",
+    "top_queries",
     "transactions",
 ];
 
@@ -47,8 +50,10 @@ pub struct ServiceOptions {
     pub cache: CacheOptions,
     /// How often each client may ask.
     pub rate_limit: Option<RateLimit>,
-    /// Whether PoolStats may be called.
+    /// Whether PoolStats and TopQueries may be called.
     pub expose_stats: bool,
+    /// Whether the pools count statements one by one.
+    pub counts_statements: bool,
     /// Where calls to other services go.
     pub forward: Option<ListenAddress>,
 }
@@ -77,6 +82,22 @@ pub struct Service {
     pub(super) follows_writes: bool,
     owners: AtomicU64,
     clients: AtomicUsize,
+    received: AtomicU64,
+    sent: AtomicU64,
+    rate_limited: AtomicU64,
+}
+
+/// Figures of the RPC door at one moment.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RpcStats {
+    /// Clients that are connected.
+    pub clients: usize,
+    /// Bytes received from clients.
+    pub received_bytes: u64,
+    /// Bytes sent to them.
+    pub sent_bytes: u64,
+    /// Requests that were refused because their client asks too often.
+    pub rate_limited: u64,
 }
 
 impl Service {
@@ -93,12 +114,37 @@ impl Service {
             options,
             owners: AtomicU64::new(0),
             clients: AtomicUsize::new(0),
+            received: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+            rate_limited: AtomicU64::new(0),
         }
     }
 
     /// RPC clients that are connected.
     pub fn clients(&self) -> usize {
         self.clients.load(Ordering::Relaxed)
+    }
+
+    /// What was counted of them.
+    pub fn stats(&self) -> RpcStats {
+        RpcStats {
+            clients: self.clients(),
+            received_bytes: self.received.load(Ordering::Relaxed),
+            sent_bytes: self.sent.load(Ordering::Relaxed),
+            rate_limited: self.rate_limited.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(super) fn received(&self, bytes: usize) {
+        self.received.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn sent(&self, bytes: usize) {
+        self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_rate_limited(&self) {
+        self.rate_limited.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a client in; it owns what it begins under an identity that no other client has.

@@ -130,6 +130,8 @@ static DATABASE_STATS: StructShape = StructShape {
         field("pinned_clients", "PinnedClients", Shape::Int),
         field("pins", "Pins", Shape::Map(&Shape::Int)),
         field("breaker", "Breaker", Shape::Text),
+        field("cache_hits", "CacheHits", Shape::Int),
+        field("cache_misses", "CacheMisses", Shape::Int),
         field("total_acquired", "TotalAcquired", Shape::Int),
         field("total_released", "TotalReleased", Shape::Int),
         field("acquire_count", "AcquireCount", Shape::Int),
@@ -151,6 +153,27 @@ static DATABASE_STATS: StructShape = StructShape {
 static POOL_STATS: StructShape = StructShape {
     name: "PoolStatsResponse",
     fields: &[field("stats", "Stats", Shape::Map(&A_DATABASE)), ERROR, SQLSTATE, REQUEST_ID],
+};
+
+static A_QUERY: Shape = Shape::Struct(&TOP_QUERY);
+
+static TOP_QUERY: StructShape = StructShape {
+    name: "TopQuery",
+    fields: &[
+        field("database", "Database", Shape::Text),
+        field("query", "Query", Shape::Text),
+        field("calls", "Calls", Shape::Int),
+        field("errors", "Errors", Shape::Int),
+        field("rows", "Rows", Shape::Int),
+        field("total_time_us", "TotalTimeUs", Shape::Int),
+        field("mean_time_us", "MeanTimeUs", Shape::Int),
+        field("p99_time_us", "P99TimeUs", Shape::Int),
+    ],
+};
+
+static TOP_QUERIES: StructShape = StructShape {
+    name: "TopQueriesResponse",
+    fields: &[field("queries", "Queries", Shape::List(&A_QUERY)), ERROR, SQLSTATE, REQUEST_ID],
 };
 
 static HEALTH_CHECK: StructShape = StructShape {
@@ -184,6 +207,7 @@ pub(super) fn reply(method: &str) -> &'static StructShape {
         "TransactionBegin" | "BeginTransaction" => &TRANSACTION_BEGIN,
         "SessionBegin" => &SESSION_BEGIN,
         "PoolStats" => &POOL_STATS,
+        "TopQueries" => &TOP_QUERIES,
         "HealthCheck" => &HEALTH_CHECK,
         "Version" => &VERSION,
         _ => &END,

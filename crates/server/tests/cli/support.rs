@@ -143,10 +143,18 @@ impl Serving {
 
     /// Runs another command against it; `args` begins with the command's name.
     pub(crate) fn command(&self, args: &[&str]) -> Output {
+        self.client(args).output().unwrap()
+    }
+
+    /// Starts such a command, whose standard output can be read.
+    pub(crate) fn spawn(&self, args: &[&str]) -> Process {
+        Process(self.client(args).stdout(Stdio::piped()).spawn().unwrap())
+    }
+
+    fn client(&self, args: &[&str]) -> Command {
         let (name, rest) = args.split_first().unwrap();
-        let address = self.address();
-        let limit = ["--timeout", "20s"];
-        let args = [&[*name, "--address", address.as_str()], &limit[..], rest].concat();
-        run(&args)
+        let mut command = binary();
+        command.args([*name, "--address", &self.address(), "--timeout", "20s"]).args(rest);
+        command
     }
 }

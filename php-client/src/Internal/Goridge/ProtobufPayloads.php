@@ -24,6 +24,7 @@ final class ProtobufPayloads implements Payloads
         'TransactionBegin' => V1\TransactionBeginRequest::class,
         'SessionBegin' => V1\SessionBeginRequest::class,
         'PoolStats' => V1\DatabaseRequest::class,
+        'TopQueries' => V1\TopQueriesRequest::class,
         'HealthCheck' => V1\DatabaseRequest::class,
         'Version' => V1\DatabaseRequest::class,
     ];
@@ -36,6 +37,7 @@ final class ProtobufPayloads implements Payloads
         'TransactionBegin' => V1\TransactionBeginResponse::class,
         'SessionBegin' => V1\SessionBeginResponse::class,
         'PoolStats' => V1\PoolStatsResponse::class,
+        'TopQueries' => V1\TopQueriesResponse::class,
         'HealthCheck' => V1\HealthCheckResponse::class,
         'Version' => V1\VersionResponse::class,
     ];

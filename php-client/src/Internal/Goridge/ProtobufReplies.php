@@ -23,7 +23,11 @@ final class ProtobufReplies
         'total_released', 'acquire_count', 'canceled_acquire_count', 'acquire_duration_us',
         'average_acquire_time_ms', 'query_count', 'query_duration_us', 'average_query_time_ms',
         'error_count', 'slow_query_count', 'health_checks_passed', 'health_checks_failed',
-        'last_health_check', 'last_error',
+        'last_health_check', 'last_error', 'pinned_clients', 'breaker', 'cache_hits', 'cache_misses', 'cache_hit_ratio',
+    ];
+
+    private const TOP_QUERY = [
+        'database', 'query', 'calls', 'errors', 'rows', 'total_time_us', 'mean_time_us', 'p99_time_us',
     ];
 
     private const DETAILS = [
@@ -47,6 +51,12 @@ final class ProtobufReplies
             $reply instanceof V1\EndResponse => ['success' => $reply->getSuccess()],
             $reply instanceof V1\PoolStatsResponse =>
                 ['stats' => array_map(self::stats(...), iterator_to_array($reply->getStats()))],
+            $reply instanceof V1\TopQueriesResponse => [
+                'queries' => array_map(
+                    static fn (V1\TopQuery $query): array => self::named($query, self::TOP_QUERY),
+                    iterator_to_array($reply->getQueries()),
+                ),
+            ],
             $reply instanceof V1\HealthCheckResponse => [
                 'health' => iterator_to_array($reply->getHealth()),
                 'errors' => iterator_to_array($reply->getErrors()),
@@ -111,11 +121,9 @@ final class ProtobufReplies
     private static function stats(DatabaseStats $stats): array
     {
         $fields = self::named($stats, self::STATS);
-        if ($fields['last_error'] === '') {
-            unset($fields['last_error']);
-        }
+        $fields['pins'] = iterator_to_array($stats->getPins());
 
-        return $fields;
+        return array_filter($fields, static fn ($value) => $value !== '');
     }
 
     /** @return array<string, int> */

@@ -29,5 +29,6 @@ mod settings;
 mod shutdown;
 mod statements;
 mod storms;
+mod top_queries;
 mod transactions;
 mod types;

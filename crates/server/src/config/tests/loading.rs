@@ -217,7 +217,7 @@ fn env_files_stand_below_the_process_environment() {
 #[test]
 fn a_check_shows_everything_but_secrets() {
     let files = Files::new(&with_section(
-        "monitoring:\n  interval: 3s\nproxy:\n  users:\n    web: hunter2\ndatabases:\n  other:\n    primary: {host: h, user: u, password: hunter2, pool: {max_connections: 2}}",
+        "features:\n  cache: {ttl: 3s}\nproxy:\n  users:\n    web: hunter2\ndatabases:\n  other:\n    primary: {host: h, user: u, password: hunter2, pool: {max_connections: 2}}",
     ));
     let overrides = [
         "pgpool.threads=2",
@@ -234,7 +234,6 @@ fn a_check_shows_everything_but_secrets() {
         "\n# -o pgpool.databases.other.primary.password=***\n",
         "\n# -o pgpool.databases.third.primary.dsn=postgres://u:***@h:5432/d\n",
         "\n# -o pgpool.databases.fourth.primary.dsn=***\n",
-        ".rr.yaml:8: pgpool.monitoring.interval: accepted, not active yet\n",
         "web: \"***\"\n",
         "\n# -o pgpool.proxy.users.api=***\n",
         "dsn: postgres://app:***@db:5432/shop\n",

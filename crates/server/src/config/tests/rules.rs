@@ -119,7 +119,16 @@ fn limits_of_numbers_and_durations() {
         ("monitoring: {interval: 0}", "monitoring.interval"),
         ("monitoring: {prometheus: {namespace: a-b}}", "monitoring.prometheus.namespace"),
         ("monitoring: {prometheus: {subsystem: 1a}}", "monitoring.prometheus.subsystem"),
-        ("monitoring: {collect: [a b]}", "monitoring.collect[0]"),
+        ("monitoring: {collect: [all, a b]}", "monitoring.collect[1]"),
+        ("monitoring: {collect: [query]}", "monitoring.collect[0]"),
+        ("monitoring: {top_statements: 10001}", "monitoring.top_statements"),
+        ("monitoring: {status: {address: 2115}}", "monitoring.status.address"),
+        ("monitoring: {prometheus: {enabled: true, address: ''}}", "monitoring.prometheus.address"),
+        (
+            "monitoring: {prometheus: {enabled: true, address: '127.0.0.1:6002'}}",
+            "monitoring.prometheus.address",
+        ),
+        ("monitoring: {status: {address: '127.0.0.1:5433'}}", "monitoring.status.address"),
         ("features: {cache: {ttl: 0}}", "features.cache.ttl"),
         ("features: {cache: {max_size: 0}}", "features.cache.max_size"),
         ("features: {circuit_breaker: {threshold: 0}}", "features.circuit_breaker.threshold"),
@@ -159,20 +168,6 @@ fn limits_of_numbers_and_durations() {
 fn a_smaller_pool_has_a_smaller_minimum() {
     let config = load(&with_primary("dsn: postgres://u@h\npool: {max_connections: 2}"));
     assert_eq!(config.backends.primary.pool.effective_min_connections(), 2);
-}
-
-#[test]
-fn what_is_not_active_yet_is_listed() {
-    let config = load(&with_section(
-        "threads: 2\nlogging: {level: debug}\nproxy: {address: ''}\n\
-         routing: {failover: {enabled: true}}\nmonitoring: {collect: [all], expose_rpc: false}\n\
-         features: {cache: {enabled: false}, circuit_breaker: {enabled: true}, rate_limit: {burst: 3}}\n\
-         databases: {shop: {primary: {dsn: postgres://u@h, behavior: {mode: session, lazy_connect: true}}, \
-         replicas: [{dsn: postgres://u@r}], routing: {read_write_split: true}}}",
-    ));
-    let keys: Vec<String> = config.inactive().into_iter().map(|inactive| inactive.key).collect();
-    assert_eq!(keys, ["pgpool.monitoring.collect"]);
-    assert_eq!(load(MINIMAL).inactive(), []);
 }
 
 #[test]

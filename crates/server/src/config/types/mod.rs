@@ -14,7 +14,7 @@ mod shutdown;
 pub use backends::{BackendsConfig, DatabaseConfig, RESERVED_DATABASE_NAMES};
 pub use features::{CacheConfig, CircuitBreakerConfig, FeaturesConfig, RateLimitConfig};
 pub use logging::{LogFormat, LogLevel, LoggingConfig, SlowQueryConfig};
-pub use monitoring::{MonitoringConfig, PrometheusConfig};
+pub use monitoring::{METRIC_GROUPS, MonitoringConfig, PrometheusConfig, StatusConfig};
 pub use proxy::{AuthMode, DoorKeys, ProxyConfig, ProxyTlsConfig, TlsMode, UserConfig};
 pub use replica::ReplicaConfig;
 pub use root::{Config, SetKey};

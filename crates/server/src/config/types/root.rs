@@ -97,7 +97,7 @@ impl Config {
         SettingError::check_range("threads", self.threads, &(0..=MAX_THREADS))?;
         self.validate_proxy().map_err(within("proxy"))?;
         self.routing.validate().map_err(within("routing"))?;
-        self.monitoring.validate().map_err(within("monitoring"))?;
+        self.validate_monitoring().map_err(within("monitoring"))?;
         self.features.validate().map_err(within("features"))
     }
 
@@ -113,6 +113,29 @@ impl Config {
         if self.enabled && self.proxy.address.get().is_some() {
             for (_, backend) in self.primaries() {
                 self.proxy.keys_for(backend)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// HTTP has addresses of its own, too.
+    fn validate_monitoring(&self) -> Result<(), SettingError> {
+        self.monitoring.validate()?;
+        let addresses = [
+            ("prometheus.address", self.monitoring.metrics_address()),
+            ("status.address", self.monitoring.status_address()),
+        ];
+        let doors =
+            [("rpc.listen", Some(&self.rpc.listen)), ("proxy.address", self.proxy.address.get())];
+        for (key, address) in addresses {
+            let is_shared = |door: &(&str, Option<&ListenAddress>)| door.1 == address;
+            let is_chosen = matches!(address, Some(ListenAddress::Tcp { port: 0, .. }) | None);
+            if let Some((door, _)) = doors.iter().find(|door| is_shared(door))
+                && !is_chosen
+                && self.enabled
+            {
+                let reason = format!("is {door}, too; HTTP needs an address of its own");
+                return Err(SettingError::new(key, reason));
             }
         }
         Ok(())

@@ -3,10 +3,12 @@
 mod address;
 mod byte_size;
 mod file_mode;
+mod http_address;
 
 pub use address::{ListenAddress, OptionalAddress};
 pub use byte_size::ByteSize;
 pub use file_mode::FileMode;
+pub use http_address::HttpAddress;
 
 /// Serde and schema for a value that is written as text and read by `FromStr`.
 macro_rules! text_value {

@@ -389,7 +389,7 @@ pub struct DatabaseRequest {
 }
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(default)]
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct DatabaseStats {
     #[prost(int64, tag = "1")]
     pub total_connections: i64,
@@ -437,6 +437,18 @@ pub struct DatabaseStats {
     pub last_health_check: ::prost::alloc::string::String,
     #[prost(string, tag = "23")]
     pub last_error: ::prost::alloc::string::String,
+    #[prost(int64, tag = "24")]
+    pub pinned_clients: i64,
+    #[prost(btree_map = "string, int64", tag = "25")]
+    pub pins: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, i64>,
+    #[prost(string, tag = "26")]
+    pub breaker: ::prost::alloc::string::String,
+    #[prost(int64, tag = "27")]
+    pub cache_hits: i64,
+    #[prost(int64, tag = "28")]
+    pub cache_misses: i64,
+    #[prost(double, tag = "29")]
+    pub cache_hit_ratio: f64,
 }
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(default)]
@@ -447,6 +459,53 @@ pub struct PoolStatsResponse {
         ::prost::alloc::string::String,
         DatabaseStats,
     >,
+    #[prost(string, tag = "2")]
+    pub error: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub sqlstate: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub request_id: ::prost::alloc::string::String,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TopQueriesRequest {
+    #[prost(string, tag = "1")]
+    pub database: ::prost::alloc::string::String,
+    #[prost(int64, tag = "2")]
+    pub limit: i64,
+    #[prost(string, tag = "3")]
+    pub order: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub request_id: ::prost::alloc::string::String,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TopQuery {
+    #[prost(string, tag = "1")]
+    pub database: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub query: ::prost::alloc::string::String,
+    #[prost(int64, tag = "3")]
+    pub calls: i64,
+    #[prost(int64, tag = "4")]
+    pub errors: i64,
+    #[prost(int64, tag = "5")]
+    pub rows: i64,
+    #[prost(int64, tag = "6")]
+    pub total_time_us: i64,
+    #[prost(int64, tag = "7")]
+    pub mean_time_us: i64,
+    #[prost(int64, tag = "8")]
+    pub p99_time_us: i64,
+}
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TopQueriesResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub queries: ::prost::alloc::vec::Vec<TopQuery>,
     #[prost(string, tag = "2")]
     pub error: ::prost::alloc::string::String,
     #[prost(string, tag = "3")]

@@ -52,6 +52,7 @@ fn read(method: &str, body: &[u8]) -> Result<Value, String> {
             decode(body, |_: &messages::TransactionBeginRequest| 0)?
         }
         "SessionBegin" => decode(body, |_: &messages::SessionBeginRequest| 0)?,
+        "TopQueries" => decode(body, |_: &messages::TopQueriesRequest| 0)?,
         "PoolStats" | "HealthCheck" | "Version" => decode(body, |_: &messages::DatabaseRequest| 0)?,
         _ => decode(body, |_: &messages::EndRequest| 0)?,
     };
@@ -121,6 +122,7 @@ pub(super) fn reply(method: &str, document: &[u8]) -> Result<Vec<u8>, String> {
         }
         "SessionBegin" => encode::<messages::SessionBeginResponse>(document),
         "PoolStats" => encode::<messages::PoolStatsResponse>(document),
+        "TopQueries" => encode::<messages::TopQueriesResponse>(document),
         "HealthCheck" => encode::<messages::HealthCheckResponse>(document),
         "Version" => {
             let mut value: Value = parse(document)?;
