@@ -43,11 +43,13 @@ pub use connection::{
     CommandTag, Discard, ResultSink, STATEMENT_PREFIX, ServerConnection, SettingError, Settings,
     SettingsQuestion, SinkError,
 };
-pub use database_pool::{DEFAULT_MAX_MESSAGE, DEFAULT_SLOW_THRESHOLD, DatabasePool, PoolLimits};
+pub use database_pool::{
+    DEFAULT_MAX_MESSAGE, DEFAULT_SLOW_THRESHOLD, DatabasePool, PoolLimits, PoolPlan,
+};
 pub use engine::{LinkError, Parameters, TransactionStatus};
 pub use error::Error;
 pub use held::{CursorId, HeldConnections, HeldKind, HeldLimits, Owner};
-pub use pool::{BreakerLimits, Checkout, PoolStats, StoredPassword};
+pub use pool::{BreakerLimits, Checkout, PoolStats, ServerInfo, StoredPassword};
 pub use rate::{RateExceeded, RateLimit, RequestBucket};
 pub use registry::{PRIMARY, PoolRegistry};
 pub use relayed::InFlight;

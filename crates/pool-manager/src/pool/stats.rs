@@ -18,6 +18,8 @@ pub struct PoolStats {
     pub active_connections: u32,
     /// Callers waiting for one.
     pub waiting_clients: u32,
+    /// How long the one of them has waited that came first.
+    pub longest_wait: Duration,
     /// Connections handed out since the start.
     pub total_acquired: u64,
     /// Connections taken back since the start.
@@ -73,6 +75,7 @@ pub(super) struct Gauges {
     pub(super) idle: u32,
     pub(super) max: u32,
     pub(super) waiting: usize,
+    pub(super) longest_wait: Duration,
     pub(super) canceled: u64,
     pub(super) breaker: Option<CircuitBreakerState>,
 }
@@ -209,6 +212,7 @@ impl Counters {
             idle_connections: gauges.idle,
             active_connections: (gauges.total - gauges.idle).saturating_sub(constructing),
             waiting_clients: u32::try_from(gauges.waiting).unwrap_or(u32::MAX),
+            longest_wait: gauges.longest_wait,
             total_acquired: read(&self.acquired),
             total_released: read(&self.released),
             acquire_count: read(&self.acquired),
