@@ -5,7 +5,9 @@
 //! [`Proxy::serve`]. Which server connection a client gets, and what becomes of it afterwards, is
 //! `pool-manager`'s business.
 
+mod admin;
 mod auth;
+mod counters;
 mod database;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
@@ -20,6 +22,7 @@ mod statement;
 mod stream;
 mod tls;
 
+pub use admin::{Control, ControlFuture, Setting, ShutdownKind};
 pub use auth::{AuthMode, BadCredential, Credential, User, UserLookup, Users};
 pub use database::{Database, DatabaseOptions, Mode};
 pub use proxy::{Proxy, ProxyOptions};

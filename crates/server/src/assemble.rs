@@ -128,6 +128,8 @@ pub(crate) fn proxy(config: &Config, pools: &Pools) -> Result<Arc<Proxy>, ServeE
         wait_notice: config.proxy.wait_notice.limit(),
         rate_limit: config.features.rate_limit.limit(),
         tls: config.proxy.tls.server().map_err(within)?,
+        admin_users: config.proxy.admin_users.clone(),
+        stats_users: config.proxy.stats_users.clone(),
     };
     Ok(Proxy::new(databases, options))
 }

@@ -17,6 +17,7 @@ use super::names::cut;
 use super::portals::Portals;
 use super::replay::Replay;
 use super::unit::Unit;
+use crate::counters::Finished;
 use crate::message::frontend;
 use crate::statement::Statement;
 
@@ -75,6 +76,8 @@ pub(super) struct Attached {
     /// Units of the client's that have ended, and how many of them with an error, since they were
     /// counted.
     pub(super) ended: (u32, u32),
+    /// What has come and ended since it was counted.
+    pub(super) finished: Finished,
     /// A unit has ended since the clock was looked at.
     pub(super) progressed: bool,
     /// How often DISCARD ALL under way must not end the pin, for what pins was sent behind it.
@@ -143,6 +146,7 @@ impl Attached {
             replay: Replay::default(),
             out_of_time: None,
             ended: (0, 0),
+            finished: Finished::default(),
             progressed: false,
             pinned_behind: 0,
             wrote: false,

@@ -77,6 +77,7 @@ impl Session {
             match Pin::new(&mut self.stream).poll_write(cx, cleared) {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(written)) => {
+                    self.client.database.counters().sent(written);
                     server.connection.consume(written);
                     server.cleared -= written;
                 }
@@ -122,6 +123,7 @@ impl Session {
             Poll::Ready(_) => return Poll::Ready(Err(Step::End)),
             Poll::Pending => return Poll::Pending,
         }
+        self.client.database.counters().received(chunk.filled().len());
         self.was_active |= self.clock.waits_for_client();
         let (taken, flow) = self.take_messages(chunk.filled());
         let rest = chunk.filled().get(taken..).unwrap_or_default();
@@ -140,7 +142,8 @@ impl Session {
             std::future::Future::poll(std::pin::pin!(reading), cx)
         };
         match read {
-            Poll::Ready(Ok(1..)) => {
+            Poll::Ready(Ok(read @ 1..)) => {
+                self.client.database.counters().received(read);
                 self.was_active |= self.clock.waits_for_client();
                 Poll::Ready(self.take_input().map(drop))
             }
@@ -160,7 +163,10 @@ impl Session {
         while !self.output.is_empty() {
             match Pin::new(&mut self.stream).poll_write(cx, &self.output) {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-                Poll::Ready(Ok(written)) => self.output.advance(written),
+                Poll::Ready(Ok(written)) => {
+                    self.client.database.counters().sent(written);
+                    self.output.advance(written);
+                }
                 Poll::Ready(Err(error)) => return Err(error),
                 Poll::Pending => return Ok(()),
             }

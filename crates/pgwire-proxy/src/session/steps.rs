@@ -33,6 +33,7 @@ impl Session {
             if connection.has_settings(&self.client.wanted) {
                 let mut server = Attached::new(connection);
                 server.busy_since = now;
+                self.note_attached(&server);
                 self.server = Some(server);
             } else {
                 self.offered = Some(connection);
@@ -91,7 +92,15 @@ impl Session {
             server.own_query(&format!("EXECUTE {STATEMENT_PREFIX}lost"), OwnQuery::Fails);
             self.failure = lost.untold;
         }
+        self.note_attached(&server);
         self.server = Some(server);
+    }
+
+    /// Notes for an administrator who has the connection.
+    fn note_attached(&self, server: &Attached) {
+        let id = self.registration.key.process_id;
+        server.connection.used_by(u64::try_from(id).unwrap_or_default());
+        self.client.database.counters().assigned();
     }
 
     fn fail(&mut self, mut error: ServerError) {
@@ -111,6 +120,7 @@ impl Session {
                 None => database.backends().primary_at_work().await.checkout(hold).await,
             }
         });
+        let _waits = self.registration.waits();
         let patience = self.clock.wait_notice();
         let mut impatience = pin!(async move {
             match patience {
@@ -118,6 +128,7 @@ impl Session {
                 None => std::future::pending().await,
             }
         });
+        let counted = Arc::clone(&self.client.database);
         let mut told = false;
         poll_fn(|cx| {
             let signals = &self.registration.signals;
@@ -136,7 +147,7 @@ impl Session {
                 self.input.reserve(READ_CHUNK);
                 let reading = pin!(self.stream.read_buf(&mut self.input));
                 match reading.poll(cx) {
-                    Poll::Ready(Ok(1..)) => {}
+                    Poll::Ready(Ok(read @ 1..)) => counted.counters().received(read),
                     Poll::Ready(_) => return Poll::Ready(Ok(None)),
                     Poll::Pending => break,
                 }
@@ -237,6 +248,7 @@ impl Session {
             let took = now.saturating_duration_since(server.busy_since);
             let (ended, failed) = std::mem::take(&mut server.ended);
             server.connection.count_queries(took, ended, failed);
+            self.client.database.counters().ended(&std::mem::take(&mut server.finished));
             server.busy_since = now;
             self.was_active = true;
         }

@@ -194,7 +194,7 @@ impl ServerConnection {
     /// Notes the moment at which it became idle, and lets go of large buffers.
     pub(crate) fn rest(&mut self, now: Instant) {
         self.idle_since = now;
-        self.place.entry().rests(self.statements.len());
+        self.place.rests(self.statements.len(), now);
         self.link.shrink();
     }
 

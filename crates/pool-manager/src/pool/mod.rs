@@ -359,6 +359,7 @@ impl Pool {
             max: number(self.0.slots.size()),
             waiting: self.0.admission.waiting(),
             longest_wait: self.0.admission.longest_wait(),
+            busy: self.0.servers.busy(),
             canceled: self.0.admission.canceled(),
             breaker: self.0.breaker.load().as_ref().map(|breaker| breaker.state()),
         })

@@ -58,17 +58,22 @@ pub(crate) struct ServerEntry {
 impl ServerEntry {
     /// A caller has it from now on.
     pub(crate) fn taken(&self, now: Instant) {
-        let since = now.saturating_duration_since(self.opened.1);
-        let since = u64::try_from(since.as_micros()).unwrap_or(u64::MAX);
-        self.used.store(since, Ordering::Relaxed);
+        self.used.store(self.since_opened(now), Ordering::Relaxed);
         self.active.store(true, Ordering::Relaxed);
     }
 
-    /// Nobody has it, and so many statements are prepared on it.
-    pub(crate) fn rests(&self, statements: usize) {
-        self.active.store(false, Ordering::Relaxed);
+    /// Nobody has it from now on; for how long somebody had, microseconds.
+    fn let_go(&self, now: Instant) -> u64 {
         self.client.store(0, Ordering::Relaxed);
-        self.statements.store(statements, Ordering::Relaxed);
+        if !self.active.swap(false, Ordering::Relaxed) {
+            return 0;
+        }
+        self.since_opened(now).saturating_sub(self.used.load(Ordering::Relaxed))
+    }
+
+    fn since_opened(&self, now: Instant) -> u64 {
+        let since = now.saturating_duration_since(self.opened.1);
+        u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
     }
 
     /// This client of the PostgreSQL door has it.
@@ -105,6 +110,8 @@ impl ServerEntry {
 pub(crate) struct Servers {
     entries: Mutex<BTreeMap<u64, Arc<ServerEntry>>>,
     last: AtomicU64,
+    /// Microseconds for which callers had connections that they have given back.
+    busy: AtomicU64,
     /// Which connections are the pool's present ones: those with this number.
     generation: AtomicU64,
 }
@@ -119,10 +126,21 @@ impl ServerPlace {
     pub(crate) fn entry(&self) -> &ServerEntry {
         &self.entry
     }
+
+    /// Nobody has it, and so many statements are prepared on it.
+    pub(crate) fn rests(&self, statements: usize, now: Instant) {
+        self.entry.statements.store(statements, Ordering::Relaxed);
+        self.let_go(now);
+    }
+
+    fn let_go(&self, now: Instant) {
+        self.servers.busy.fetch_add(self.entry.let_go(now), Ordering::Relaxed);
+    }
 }
 
 impl Drop for ServerPlace {
     fn drop(&mut self) {
+        self.let_go(Instant::now());
         self.servers.lock().remove(&self.entry.id);
     }
 }
@@ -146,6 +164,11 @@ impl Servers {
         });
         self.lock().insert(id, Arc::clone(&entry));
         ServerPlace { servers: Arc::clone(self), entry }
+    }
+
+    /// For how long callers had connections, those not counted that they have now.
+    pub(crate) fn busy(&self) -> Duration {
+        Duration::from_micros(self.busy.load(Ordering::Relaxed))
     }
 
     pub(crate) fn generation(&self) -> u64 {

@@ -20,6 +20,8 @@ pub struct PoolStats {
     pub waiting_clients: u32,
     /// How long the one of them has waited that came first.
     pub longest_wait: Duration,
+    /// How long callers had connections, until they gave them back.
+    pub busy_duration: Duration,
     /// Connections handed out since the start.
     pub total_acquired: u64,
     /// Connections taken back since the start.
@@ -76,6 +78,7 @@ pub(super) struct Gauges {
     pub(super) max: u32,
     pub(super) waiting: usize,
     pub(super) longest_wait: Duration,
+    pub(super) busy: Duration,
     pub(super) canceled: u64,
     pub(super) breaker: Option<CircuitBreakerState>,
 }
@@ -213,6 +216,7 @@ impl Counters {
             active_connections: (gauges.total - gauges.idle).saturating_sub(constructing),
             waiting_clients: u32::try_from(gauges.waiting).unwrap_or(u32::MAX),
             longest_wait: gauges.longest_wait,
+            busy_duration: gauges.busy,
             total_acquired: read(&self.acquired),
             total_released: read(&self.released),
             acquire_count: read(&self.acquired),
