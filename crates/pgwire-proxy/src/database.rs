@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use bytes::BytesMut;
@@ -63,7 +63,11 @@ pub struct Database {
     limit: Arc<ClientLimit>,
     /// For users who log in at the server by a name of their own.
     own: BTreeMap<String, Arc<Database>>,
-    shared: Shared,
+    shared: Arc<Shared>,
+    /// What has taken its place since it was configured anew.
+    successor: OnceLock<Arc<Database>>,
+    /// It is not configured any more.
+    removed: AtomicBool,
 }
 
 /// How a database is offered to clients.
@@ -83,6 +87,8 @@ pub struct DatabaseOptions {
 /// What clients of a database have in common.
 #[derive(Default)]
 struct Shared {
+    /// New clients are turned away.
+    disabled: AtomicBool,
     counters: DoorCounters,
     settings: Interner<Settings>,
     parameters: Interner<Parameters>,
@@ -105,7 +111,9 @@ impl Database {
             server_name,
             limit,
             own,
-            shared: Shared::default(),
+            shared: Arc::default(),
+            successor: OnceLock::new(),
+            removed: AtomicBool::new(false),
         }
     }
 
@@ -120,6 +128,79 @@ impl Database {
             max_clients: None,
         };
         self.own.insert(user, Arc::new(Self::new(Backends::single(pool), options)));
+    }
+
+    /// Has it take the place of `before`, which has the same pool: what clients have in common there
+    /// goes on here.
+    pub(crate) fn continue_from(&mut self, before: &Self) {
+        before.limit.become_as(&self.limit);
+        self.limit = Arc::clone(&before.limit);
+        self.users.continue_from(&before.users);
+        self.shared = Arc::clone(&before.shared);
+        // Reported parameters may be others now.
+        self.shared.with_greetings(LruCache::clear);
+        for (user, own) in &mut self.own {
+            let (Some(old), Some(own)) = (before.own.get(user), Arc::get_mut(own)) else {
+                continue;
+            };
+            own.continue_from(old);
+        }
+    }
+
+    /// Tells its clients where to go on.
+    pub(crate) fn replaced_by(&self, successor: &Arc<Self>) {
+        for (user, own) in &self.own {
+            match successor.own.get(user) {
+                Some(next) => own.replaced_by(next),
+                None => own.remove(),
+            }
+        }
+        let _ = self.successor.set(Arc::clone(successor));
+    }
+
+    /// Tells its clients that there is nothing to go on with.
+    pub(crate) fn remove(&self) {
+        self.own.values().for_each(|own| own.remove());
+        self.removed.store(true, Ordering::Release);
+    }
+
+    /// What has taken its place at last; `None`: nothing has.
+    pub(crate) fn latest(&self) -> Option<Arc<Self>> {
+        let next = self.successor.get()?;
+        Some(next.latest().unwrap_or_else(|| Arc::clone(next)))
+    }
+
+    pub(crate) fn is_removed(&self) -> bool {
+        self.removed.load(Ordering::Acquire)
+    }
+
+    /// Turns new clients away, or lets them in again.
+    pub(crate) fn disable(&self, disabled: bool) {
+        self.shared.disabled.store(disabled, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_disabled(&self) -> bool {
+        self.shared.disabled.load(Ordering::Relaxed)
+    }
+
+    /// What is counted of its clients.
+    pub(crate) fn counters(&self) -> &DoorCounters {
+        &self.shared.counters
+    }
+
+    /// How many clients it has, and may have.
+    pub(crate) fn limit(&self) -> &ClientLimit {
+        &self.limit
+    }
+
+    /// The pools that are some user's own, by the user.
+    pub(crate) fn own(&self) -> &BTreeMap<String, Arc<Self>> {
+        &self.own
+    }
+
+    /// Every pool that its clients and RPC callers of it use.
+    pub(crate) fn pools(&self) -> impl Iterator<Item = &DatabasePool> {
+        self.backends.pools().chain(self.own.values().map(|own| own.pool()))
     }
 
     /// Its servers.
@@ -166,6 +247,8 @@ impl Database {
                 other => other?,
             },
         };
+        // No transaction of anybody's.
+        self.counters().assigned();
         connection.settle_settings(settings).await?;
         let parameters = self.share_parameters(connection.parameters());
         connection.share_parameters(&parameters);
@@ -231,11 +314,6 @@ impl Database {
     /// A number that stands for nothing yet.
     pub(crate) fn new_number(&self) -> u64 {
         self.shared.statements.new_number()
-    }
-
-    /// What is counted of its clients.
-    pub(crate) fn counters(&self) -> &DoorCounters {
-        &self.shared.counters
     }
 
     /// The same with that of users who have a pool of their own.

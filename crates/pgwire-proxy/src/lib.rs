@@ -5,6 +5,7 @@
 //! [`Proxy::serve`]. Which server connection a client gets, and what becomes of it afterwards, is
 //! `pool-manager`'s business.
 
+mod admin;
 mod auth;
 mod counters;
 mod database;
@@ -22,6 +23,7 @@ mod statement;
 mod stream;
 mod tls;
 
+pub use admin::{Control, ControlFuture, Setting, ShutdownKind};
 pub use auth::{AuthMode, BadCredential, Credential, User, UserLookup, Users};
 pub use counters::DoorStats;
 pub use database::{Database, DatabaseOptions, Mode};

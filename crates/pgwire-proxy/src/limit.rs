@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// A bound, and how many are inside.
 #[derive(Debug)]
 pub(crate) struct ClientLimit {
-    most: usize,
+    most: AtomicUsize,
     inside: AtomicUsize,
 }
 
@@ -17,14 +17,25 @@ pub(crate) struct Seat(Arc<ClientLimit>);
 impl ClientLimit {
     /// `None`: no bound but those of others.
     pub(crate) fn new(most: Option<usize>) -> Arc<Self> {
-        Arc::new(Self { most: most.unwrap_or(usize::MAX), inside: AtomicUsize::new(0) })
+        let most = AtomicUsize::new(most.unwrap_or(usize::MAX));
+        Arc::new(Self { most, inside: AtomicUsize::new(0) })
     }
 
     /// Lets one more in, if there is a place.
     pub(crate) fn enter(self: &Arc<Self>) -> Option<Seat> {
         let before = self.inside.fetch_add(1, Ordering::Relaxed);
         let seat = Seat(Arc::clone(self));
-        (before < self.most).then_some(seat)
+        (before < self.most()).then_some(seat)
+    }
+
+    /// How many there may be.
+    pub(crate) fn most(&self) -> usize {
+        self.most.load(Ordering::Relaxed)
+    }
+
+    /// Has it be as many as for `other` from now on. Those inside stay.
+    pub(crate) fn become_as(&self, other: &Self) {
+        self.most.store(other.most(), Ordering::Relaxed);
     }
 
     /// How many are inside.

@@ -3,12 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use pool_manager::RateLimit;
 
+use crate::admin::{Averages, Control};
 use crate::counters::DoorStats;
 use crate::database::Database;
 use crate::limit::{ClientLimit, Seat};
@@ -42,16 +44,22 @@ pub struct ProxyOptions {
     pub tls: Option<TlsServer>,
     /// Who is told of statements that have ended.
     pub query_log: Option<Arc<QueryLog>>,
+    /// Users who may give orders in the admin console.
+    pub admin_users: Vec<String>,
+    /// Users who may look at it.
+    pub stats_users: Vec<String>,
 }
 
 /// The PostgreSQL front door.
 pub struct Proxy {
-    databases: BTreeMap<String, Arc<Database>>,
-    pub(crate) options: ProxyOptions,
+    databases: ArcSwap<BTreeMap<String, Arc<Database>>>,
+    options: ArcSwap<ProxyOptions>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) welcomes: Welcomes,
     clients: Arc<ClientLimit>,
     refused: AtomicU64,
+    control: OnceLock<Arc<dyn Control>>,
+    pub(crate) averages: Averages,
 }
 
 impl Proxy {
@@ -59,15 +67,61 @@ impl Proxy {
     #[must_use]
     pub fn new(databases: Vec<Database>, options: ProxyOptions) -> Arc<Self> {
         let named = |database: Database| (database.name().to_owned(), Arc::new(database));
+        let databases: BTreeMap<_, _> = databases.into_iter().map(named).collect();
         let clients = ClientLimit::new(Some(options.max_clients));
-        Arc::new(Self {
-            databases: databases.into_iter().map(named).collect(),
-            options,
+        let proxy = Arc::new(Self {
+            databases: ArcSwap::from_pointee(databases),
+            options: ArcSwap::from_pointee(options),
             registry: Arc::default(),
             welcomes: Welcomes::default(),
             clients,
             refused: AtomicU64::new(0),
-        })
+            control: OnceLock::new(),
+            averages: Averages::default(),
+        });
+        Averages::keep_up(&proxy);
+        proxy
+    }
+
+    /// Has the door lead to these databases, and be limited like this, from now on. Clients of those
+    /// that stay go on there with what they have; those of the others are disconnected as soon as
+    /// they are outside a transaction.
+    pub fn adopt(&self, databases: Vec<Database>, options: ProxyOptions) {
+        let before = self.databases.load_full();
+        let continued = databases.into_iter().map(|mut database| {
+            let name = database.name().to_owned();
+            if let Some(old) = before.get(&name) {
+                database.continue_from(old);
+            }
+            (name, Arc::new(database))
+        });
+        let now: BTreeMap<_, _> = continued.collect();
+        self.clients.become_as(&ClientLimit::new(Some(options.max_clients)));
+        self.options.store(Arc::new(options));
+        self.databases.store(Arc::new(now.clone()));
+        for (name, old) in &*before {
+            match now.get(name) {
+                Some(new) => old.replaced_by(new),
+                None => old.remove(),
+            }
+        }
+        self.welcomes.forget();
+        self.registry.renew_all();
+    }
+
+    /// Gives the admin console somebody to turn to for what concerns the whole process. Once.
+    pub fn control_by(&self, control: Arc<dyn Control>) {
+        let _ = self.control.set(control);
+    }
+
+    /// Whom the admin console turns to.
+    pub(crate) fn control(&self) -> Option<&Arc<dyn Control>> {
+        self.control.get()
+    }
+
+    /// The limits in force.
+    pub(crate) fn options(&self) -> Arc<ProxyOptions> {
+        self.options.load_full()
     }
 
     /// Serves one client until it leaves, breaks the protocol, or is told to go. `held` is dropped
@@ -87,7 +141,7 @@ impl Proxy {
 
     /// Most clients that may be.
     pub fn max_clients(&self) -> usize {
-        self.options.max_clients
+        self.options().max_clients
     }
 
     /// Clients that were sent away before their session began.
@@ -102,7 +156,7 @@ impl Proxy {
 
     /// What was counted of each database's clients.
     pub fn stats(&self) -> Vec<DoorStats> {
-        self.databases.values().map(|database| database.stats()).collect()
+        self.databases.load().values().map(|database| database.stats()).collect()
     }
 
     /// Tells every client that the server is shutting down, and disconnects it.
@@ -110,24 +164,32 @@ impl Proxy {
         self.registry.end_all();
     }
 
+    /// The databases by name.
+    pub(crate) fn databases(&self) -> Arc<BTreeMap<String, Arc<Database>>> {
+        self.databases.load_full()
+    }
+
     /// The database of that name: a pool's, or else the database's own at its server.
-    pub(crate) fn database(&self, name: &str) -> Option<&Arc<Database>> {
-        let by_server_name = || self.databases.values().find(|other| other.server_name == name);
-        let primary = || self.databases.get(pool_manager::PRIMARY);
-        self.databases
+    pub(crate) fn database(&self, name: &str) -> Option<Arc<Database>> {
+        let databases = self.databases.load();
+        let by_server_name = || databases.values().find(|other| other.server_name == name);
+        let primary = || databases.get(pool_manager::PRIMARY);
+        let found = databases
             .get(name)
             .or_else(|| primary().filter(|primary| primary.server_name == name))
-            .or_else(by_server_name)
+            .or_else(by_server_name);
+        found.cloned()
     }
 
     /// Whose users a client must be one of that asks for a database which does not exist.
-    pub(crate) fn any_database(&self) -> Option<&Arc<Database>> {
-        self.databases.get(pool_manager::PRIMARY).or_else(|| self.databases.values().next())
+    pub(crate) fn any_database(&self) -> Option<Arc<Database>> {
+        let databases = self.databases.load();
+        databases.get(pool_manager::PRIMARY).or_else(|| databases.values().next()).cloned()
     }
 
     /// The names by which clients can ask for databases.
     pub(crate) fn database_names(&self) -> String {
-        self.databases.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
+        self.databases.load().keys().map(String::as_str).collect::<Vec<_>>().join(", ")
     }
 
     /// Counts a client in; `None` when there are as many as there may be.

@@ -1,6 +1,7 @@
 //! The byte stream to a client in its kinds. It moves bytes and never looks at them.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -23,6 +24,16 @@ impl ClientStream {
     /// Whether it is encrypted.
     pub(crate) fn is_tls(&self) -> bool {
         matches!(self, Self::Tls(_))
+    }
+
+    /// Both ends of a TCP connection: the client's and ours.
+    pub(crate) fn ends(&self) -> (Option<SocketAddr>, Option<SocketAddr>) {
+        let tcp = match self {
+            Self::Tcp(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+            Self::Unix(_) => return (None, None),
+        };
+        (tcp.peer_addr().ok(), tcp.local_addr().ok())
     }
 
     /// Sends what TLS holds back because the socket was full; ready when there is nothing of that,

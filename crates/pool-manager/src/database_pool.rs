@@ -6,11 +6,14 @@ use std::time::{Duration, Instant};
 
 use crate::batch::{Batch, BatchEnd, BatchResults};
 use crate::classify::{Classification, SafeFunctions};
-use crate::config::BackendConfig;
+use crate::config::{BackendConfig, PoolConfig};
 use crate::connect::Connector;
 use crate::connection::{CommandTag, Discard, ResultSink, Settings};
+use crate::dsn::ConnectParams;
 use crate::error::Error;
-use crate::pool::{BreakerLimits, Checkout, Known, Pool, PoolOptions, PoolStats, StoredPassword};
+use crate::pool::{
+    BreakerLimits, Checkout, Known, Pool, PoolOptions, PoolStats, ServerInfo, StoredPassword,
+};
 use crate::rows::{QueryRow, QueryRows, RowCollector};
 use crate::server_error::SqlState;
 use crate::statement::Statement;
@@ -56,6 +59,52 @@ impl Default for PoolLimits {
     }
 }
 
+/// A pool that can be built: whatever could be wrong with it has been looked at.
+pub struct PoolPlan {
+    options: PoolOptions,
+    connector: Connector,
+}
+
+impl PoolPlan {
+    /// Plans a pool named `name` for a server of `database`; dials nobody.
+    ///
+    /// # Errors
+    /// A configuration that cannot work: a malformed DSN, certificates that cannot be read.
+    pub fn new(
+        database: &str,
+        name: &str,
+        config: &BackendConfig,
+        limits: PoolLimits,
+    ) -> Result<Self, Error> {
+        let refuse = |error: &dyn std::fmt::Display| {
+            Error::refused(SqlState::INVALID_PARAMETER_VALUE, format!("pool {name:?}: {error}"))
+        };
+        let params = config.connect_params().map_err(|error| refuse(&error))?;
+        let connector = Connector::new(params).map_err(|error| refuse(&error))?;
+        let options = PoolOptions {
+            name: name.to_owned(),
+            database: database.to_owned(),
+            pool: config.pool.clone(),
+            behavior: config.behavior.clone(),
+            max_message: limits.max_message,
+            slow_threshold: limits.slow_threshold,
+            breaker: limits.breaker,
+            top_statements: limits.top_statements,
+        };
+        Ok(Self { options, connector })
+    }
+
+    /// The pool's name.
+    pub fn name(&self) -> &str {
+        &self.options.name
+    }
+
+    /// Builds it. Call it inside a Tokio runtime.
+    pub fn build(self) -> DatabasePool {
+        DatabasePool { pool: Pool::new(self.options, self.connector) }
+    }
+}
+
 impl DatabasePool {
     /// A pool named `name` for the backend that `config` describes. Connections are opened in
     /// the background unless `behavior.lazy_connect` is set; an unreachable server is no error
@@ -86,22 +135,66 @@ impl DatabasePool {
         config: &BackendConfig,
         limits: PoolLimits,
     ) -> Result<Self, Error> {
-        let refuse = |error: &dyn std::fmt::Display| {
-            Error::refused(SqlState::INVALID_PARAMETER_VALUE, format!("pool {name:?}: {error}"))
-        };
-        let params = config.connect_params().map_err(|error| refuse(&error))?;
-        let connector = Connector::new(params).map_err(|error| refuse(&error))?;
-        let options = PoolOptions {
-            name: name.to_owned(),
-            database: database.to_owned(),
-            pool: config.pool.clone(),
-            behavior: config.behavior.clone(),
-            max_message: limits.max_message,
-            slow_threshold: limits.slow_threshold,
-            breaker: limits.breaker,
-            top_statements: limits.top_statements,
-        };
-        Ok(Self { pool: Pool::new(options, connector) })
+        PoolPlan::new(database, name, config, limits).map(PoolPlan::build)
+    }
+
+    /// Has the pool be as planned from now on, under the name that it has. Callers keep what they
+    /// have; of fewer connections those too many are closed as they come back, and all of them if
+    /// they lead elsewhere now.
+    pub fn adopt(&self, plan: PoolPlan) {
+        self.pool.adopt(plan.options, plan.connector);
+    }
+
+    /// Lets no caller have a connection until it is resumed: they wait as for a full pool.
+    pub fn pause(&self) {
+        self.pool.pause();
+    }
+
+    /// Resolves when a paused pool's last connection has been given back and closed, or it is
+    /// resumed.
+    pub async fn paused(&self) {
+        self.pool.paused().await;
+    }
+
+    /// Lets callers have connections again.
+    pub fn resume(&self) {
+        self.pool.resume();
+    }
+
+    /// Whether it is paused.
+    pub fn is_paused(&self) -> bool {
+        self.pool.is_paused()
+    }
+
+    /// Has each connection that is open now replaced as soon as nobody has it, and the circuit
+    /// breaker closed.
+    pub fn reconnect(&self) {
+        self.pool.renew();
+    }
+
+    /// Resolves when no connection is open any more that was to be replaced.
+    pub async fn reconnected(&self) {
+        self.pool.renewed().await;
+    }
+
+    /// Pauses the pool and cancels what runs on its connections, all of which are to be closed.
+    pub async fn kill(&self) {
+        self.pool.kill().await;
+    }
+
+    /// Its connections at this moment.
+    pub fn servers(&self) -> Vec<ServerInfo> {
+        self.pool.servers()
+    }
+
+    /// What it connects to, and as whom.
+    pub fn params(&self) -> ConnectParams {
+        self.pool.params()
+    }
+
+    /// How large it is, and how long its connections live.
+    pub fn config(&self) -> PoolConfig {
+        self.pool.options().pool.clone()
     }
 
     /// The pool's name.
@@ -111,7 +204,7 @@ impl DatabasePool {
 
     /// The database that it is a server of, by its name in the configuration.
     pub fn database(&self) -> &str {
-        &self.pool.options().database
+        self.pool.database()
     }
 
     /// A connection of one's own for several statements, without a transaction.
@@ -271,6 +364,11 @@ impl DatabasePool {
     /// What its statements came to, added to `all` by text: of several pools it is the sum.
     pub fn collect_statements(&self, all: &mut HashMap<String, StatementStats>) {
         self.pool.collect_statements(all);
+    }
+
+    /// Whether it is this one.
+    pub fn is(&self, other: &Self) -> bool {
+        self.pool.is(&other.pool)
     }
 
     /// Current figures.

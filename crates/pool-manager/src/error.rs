@@ -4,8 +4,8 @@
 //!   texts are the ones that frameworks recognise, because running it again is safe.
 //! * [`Error::OutcomeUnknown`]: it may have taken effect. No text here contains what a
 //!   framework's retry detector looks for (`connection`, `broken pipe`, `0800`).
-//! * [`Error::Exhausted`] and [`Error::QueueFull`]: overload. Retrying would double it, so those
-//!   texts match no detector either, nor does that of [`Error::RateExceeded`].
+//! * [`Error::Exhausted`], [`Error::QueueFull`] and [`Error::Paused`]: overload. Retrying would
+//!   double it, so those texts match no detector either, nor does that of [`Error::RateExceeded`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,6 +97,18 @@ pub enum Error {
         /// How many wait.
         waiting: usize,
     },
+    /// An administrator has paused the pool, and it was not resumed in time; nothing was executed.
+    #[error(
+        "pool \"{pool}\" is paused by an administrator (PAUSE) and was not resumed within {}; try \
+         again when it is",
+        format_limit(*waited)
+    )]
+    Paused {
+        /// The pool's name.
+        pool: Arc<str>,
+        /// How long was waited.
+        waited: Duration,
+    },
     /// The client asks more often than it may; nothing was executed.
     #[error(transparent)]
     RateExceeded(#[from] RateExceeded),
@@ -158,7 +170,9 @@ impl Error {
             Self::NotExecuted(Some(fatal)) => fatal.code,
             Self::NotExecuted(None) => SqlState::CONNECTION_FAILURE,
             Self::OutcomeUnknown { .. } => SqlState::COMPLETION_UNKNOWN,
-            Self::Exhausted { .. } | Self::QueueFull { .. } => SqlState::TOO_MANY_CONNECTIONS,
+            Self::Exhausted { .. } | Self::QueueFull { .. } | Self::Paused { .. } => {
+                SqlState::TOO_MANY_CONNECTIONS
+            }
             Self::RateExceeded(_) => SqlState::CONFIGURATION_LIMIT_EXCEEDED,
             Self::TimedOut(_) => SqlState::QUERY_CANCELED,
             Self::NeedsSession(_) => SqlState::FEATURE_NOT_SUPPORTED,
@@ -408,7 +422,8 @@ mod tests {
             waiting: 7,
             waited: Duration::from_secs(5),
         };
-        for error in [exhausted, Error::QueueFull { pool, size: 25, waiting: 1000 }] {
+        let paused = Error::Paused { pool: Arc::clone(&pool), waited: Duration::from_secs(5) };
+        for error in [exhausted, paused, Error::QueueFull { pool, size: 25, waiting: 1000 }] {
             assert_eq!(error.sqlstate().as_str(), "53300");
             assert_matches_no_detector(&error);
         }

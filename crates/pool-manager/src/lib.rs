@@ -47,12 +47,13 @@ pub use connection::{
 };
 pub use database_pool::{
     DEFAULT_MAX_MESSAGE, DEFAULT_SLOW_THRESHOLD, DEFAULT_TOP_STATEMENTS, DatabasePool, PoolLimits,
+    PoolPlan,
 };
 pub use engine::{LinkError, Parameters, TransactionStatus};
 pub use error::Error;
 pub use held::{CursorId, HeldConnections, HeldKind, HeldLimits, Owner};
 pub use histogram::DurationHistogram;
-pub use pool::{BreakerLimits, Checkout, OTHER_CLASS, PoolStats, StoredPassword};
+pub use pool::{BreakerLimits, Checkout, OTHER_CLASS, PoolStats, ServerInfo, StoredPassword};
 pub use rate::{RateExceeded, RateLimit, RequestBucket};
 pub use registry::{PRIMARY, PoolRegistry};
 pub use relayed::InFlight;

@@ -47,6 +47,8 @@ impl SqlState {
     pub const UNKNOWN_DATABASE: Self = Self(*b"3D000");
     /// `40003` statement_completion_unknown: it may or may not have been executed.
     pub const COMPLETION_UNKNOWN: Self = Self(*b"40003");
+    /// `42501` insufficient_privilege.
+    pub const INSUFFICIENT_PRIVILEGE: Self = Self(*b"42501");
     /// `42601` syntax_error.
     pub const SYNTAX_ERROR: Self = Self(*b"42601");
     /// `42704` undefined_object: an unknown setting, among others.

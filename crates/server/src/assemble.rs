@@ -132,6 +132,8 @@ pub(crate) fn proxy(config: &Config, pools: &Pools) -> Result<Arc<Proxy>, ServeE
         rate_limit: config.features.rate_limit.limit(),
         tls: config.proxy.tls.server().map_err(within)?,
         query_log: QueryLog::new(&config.logging).of_proxy(),
+        admin_users: config.proxy.admin_users.clone(),
+        stats_users: config.proxy.stats_users.clone(),
     };
     Ok(Proxy::new(databases, options))
 }

@@ -16,7 +16,7 @@ pub use credential::{BadCredential, Credential};
 pub(crate) use exchange::{Exchange, MAX_ANSWER, Step};
 pub use lookup::UserLookup;
 pub(crate) use scram::same;
-pub(crate) use users::Claim;
+pub(crate) use users::{Claim, UserRules};
 pub use users::{User, Users};
 
 /// How clients prove who they are.

@@ -105,6 +105,25 @@ impl Users {
         Ok(Self { mode, known, lookup, pretence: Pretence { key, slow } })
     }
 
+    /// Counts the clients of users that were known before where those were counted.
+    pub(crate) fn continue_from(&mut self, before: &Self) {
+        for (name, known) in &mut self.known {
+            let Some(old) = before.known.get(name) else { continue };
+            let rules = &known.rules;
+            old.rules.limit.become_as(&rules.limit);
+            known.rules = Arc::new(UserRules {
+                role: rules.role.clone(),
+                limit: Arc::clone(&old.rules.limit),
+                networks: rules.networks.clone(),
+            });
+        }
+    }
+
+    /// Those who are named, each with its limit.
+    pub(crate) fn named(&self) -> impl Iterator<Item = (&str, &ClientLimit)> {
+        self.known.iter().map(|(name, known)| (name.as_str(), &*known.rules.limit))
+    }
+
     /// How users prove who they are.
     #[must_use]
     pub fn mode(&self) -> AuthMode {

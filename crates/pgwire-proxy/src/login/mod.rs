@@ -6,24 +6,26 @@
 //! CancelRequest ──► the session concerned
 //! ```
 
+mod console;
 mod options;
 mod welcome;
 mod wire;
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::BytesMut;
 use pool_manager::{Error, ServerError, Settings, SqlState, TransactionStatus};
 
-use crate::auth::{AuthMode, Claim, Exchange, Step};
+use crate::admin::{Console, Rank};
+use crate::auth::{AuthMode, Claim, Exchange, Step, UserRules};
 use crate::database::{Database, Mode};
 use crate::limit::Seat;
 use crate::message::backend;
 use crate::message::startup::{self, Opening, Startup, StartupError};
 use crate::proxy::Proxy;
-use crate::signals::Registration;
+use crate::signals::{Registration, Visitor};
 use crate::stream::ClientStream;
 use crate::tls::TlsMode;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -38,6 +40,8 @@ const MAX_NAME: usize = 63;
 pub(crate) enum Login {
     /// A session begins.
     Accepted(Box<Client>),
+    /// One of the admin console.
+    Console(Box<Console>),
     /// Nothing more to do with this connection.
     Over,
 }
@@ -82,7 +86,7 @@ impl From<Error> for Refusal {
 /// Talks to a new client until its session begins or the connection has served its purpose.
 pub(crate) async fn login(proxy: &Arc<Proxy>, stream: ClientStream) -> Login {
     let mut wire = Wire::new(stream);
-    let limit = proxy.options.login_timeout;
+    let limit = proxy.options().login_timeout;
     let refusal = match tokio::time::timeout(limit, admit(proxy, &mut wire)).await {
         Ok(Ok(Some(guest))) => return guest.seated(wire),
         Ok(Ok(None)) => return Login::Over,
@@ -101,16 +105,28 @@ pub(crate) async fn login(proxy: &Arc<Proxy>, stream: ClientStream) -> Login {
 
 /// A client without its connection, which the caller has.
 struct Guest {
-    welcome: Arc<Welcome>,
+    place: Place,
     registration: Registration,
-    seats: Vec<Seat>,
+}
+
+/// Where it is let in.
+enum Place {
+    Database(Arc<Welcome>, Vec<Seat>),
+    Console(Box<str>, Rank),
 }
 
 impl Guest {
     fn seated(self, wire: Wire) -> Login {
-        let Self { welcome, registration, seats } = self;
+        let Self { place, registration } = self;
         let (Some(stream), input) = wire.into_parts() else { return Login::Over };
-        Login::Accepted(Box::new(Client { stream, input, welcome, registration, seats }))
+        match place {
+            Place::Database(welcome, seats) => {
+                Login::Accepted(Box::new(Client { stream, input, welcome, registration, seats }))
+            }
+            Place::Console(user, rank) => {
+                Login::Console(Box::new(Console { stream, input, registration, user, rank }))
+            }
+        }
     }
 }
 
@@ -129,19 +145,26 @@ async fn admit(proxy: &Arc<Proxy>, wire: &mut Wire) -> Result<Option<Guest>, Ref
             prove(proxy, wire, &welcome.asked, &welcome.user, &mut seats).await?;
             (welcome, seats)
         }
+        Some(Arrival::New(startup, _)) if console::is_asked_for(proxy, &startup) => {
+            return Box::pin(console::admit(proxy, wire, &startup)).await.map(Some);
+        }
         Some(Arrival::New(startup, packet)) => {
             Box::pin(introduce(proxy, wire, &startup, packet)).await?
         }
         None => return Ok(None),
     };
-    let registration = proxy.registry.register(welcome.minor);
+    let (peer, local, tls) = wire.ends();
+    let since = SystemTime::now();
+    let visitor = Visitor { welcome: Arc::clone(&welcome), peer, local, tls, since };
+    let registration = proxy.registry.register(welcome.minor, Some(visitor));
+    welcome.database.counters().logged_in();
     wire.say(|out| {
         out.extend_from_slice(&welcome.statuses);
         backend::key_data(out, &registration.key);
         backend::ready(out, TransactionStatus::Idle);
     });
     wire.send().await?;
-    Ok(Some(Guest { welcome, registration, seats }))
+    Ok(Some(Guest { place: Place::Database(welcome, seats), registration }))
 }
 
 /// Finds out what a new startup packet leads to.
@@ -151,29 +174,33 @@ async fn introduce(
     startup: &Startup,
     packet: Box<[u8]>,
 ) -> Result<(Arc<Welcome>, Vec<Seat>), Refusal> {
-    let user = startup.get("user").filter(|user| !user.is_empty()).ok_or_else(|| {
-        let code = SqlState::INVALID_AUTHORIZATION;
-        Refusal::new(code, "no PostgreSQL user name specified in startup packet")
-    })?;
+    let user = named_user(startup)?;
     let negotiated = negotiate(startup, wire);
     refuse_replication(startup)?;
     let mut seats = vec![enter(proxy)?];
     let name = startup.get("database").filter(|name| !name.is_empty()).unwrap_or(user);
     let (user, name) = (cut(user), cut(name));
     let database = proxy.database(name);
-    let asked = database.or_else(|| proxy.any_database()).ok_or(Refusal::Silent)?;
-    let role = prove(proxy, wire, asked, user, &mut seats).await?;
+    let asked = database.clone().or_else(|| proxy.any_database()).ok_or(Refusal::Silent)?;
+    let role = prove(proxy, wire, &asked, user, &mut seats).await?;
     let asked = database.ok_or_else(|| unknown_database(proxy, name))?;
     let settings = options::settings(startup, role.as_deref())?;
     check_settings(&settings, asked.mode)?;
     let database = asked.of_user(user);
     let settings = database.share_settings(settings);
     let parameters = database.greeting(&settings).await?;
-    let welcome = Arc::new(Welcome::new(user, startup.minor, asked, settings, parameters));
+    let welcome = Arc::new(Welcome::new(user, startup.minor, &asked, settings, parameters));
     if !negotiated {
         proxy.welcomes.put(packet, &welcome);
     }
     Ok((welcome, seats))
+}
+
+fn named_user(startup: &Startup) -> Result<&str, Refusal> {
+    startup.get("user").filter(|user| !user.is_empty()).ok_or_else(|| {
+        let code = SqlState::INVALID_AUTHORIZATION;
+        Refusal::new(code, "no PostgreSQL user name specified in startup packet")
+    })
 }
 
 fn enter(proxy: &Proxy) -> Result<Seat, Refusal> {
@@ -185,7 +212,8 @@ fn enter(proxy: &Proxy) -> Result<Seat, Refusal> {
 /// Reads up to the startup message; `None` when there is none to come.
 async fn open(proxy: &Arc<Proxy>, wire: &mut Wire) -> Result<Option<Arrival>, Refusal> {
     let (mut tls_asked, mut gss_asked) = (false, false);
-    let tls = proxy.options.tls.as_ref().filter(|tls| tls.mode() != TlsMode::Disable);
+    let options = proxy.options();
+    let tls = options.tls.as_ref().filter(|tls| tls.mode() != TlsMode::Disable);
     if let Some(tls) = tls
         && wire.begins_with_tls().await?
     {
@@ -307,8 +335,35 @@ async fn prove(
     user: &str,
     seats: &mut Vec<Seat>,
 ) -> Result<Option<String>, Refusal> {
+    let rules = identify(proxy, wire, database, user).await?;
+    if let Some(rules) = &rules {
+        seats.push(rules.limit.enter().ok_or_else(|| {
+            let message = format!("too many connections for role \"{user}\"");
+            Refusal::new(SqlState::TOO_MANY_CONNECTIONS, message)
+        })?);
+    }
+    if database.is_disabled() {
+        let name = database.name();
+        let message = format!("database \"{name}\" is disabled by an administrator (DISABLE)");
+        return Err(Refusal::new(SqlState::CANNOT_CONNECT_NOW, message));
+    }
+    seats.push(database.enter().ok_or_else(|| {
+        let message = format!("too many connections for database \"{}\"", database.pool().name());
+        Refusal::new(SqlState::TOO_MANY_CONNECTIONS, message)
+    })?);
+    Ok(rules.and_then(|rules| rules.role.clone()))
+}
+
+/// Has the client prove that it is `user`, and come from where that may.
+async fn identify(
+    proxy: &Proxy,
+    wire: &mut Wire,
+    database: &Database,
+    user: &str,
+) -> Result<Option<Arc<UserRules>>, Refusal> {
     let users = &database.users;
-    let strict = proxy.options.tls.as_ref().is_some_and(|tls| tls.mode() == TlsMode::VerifyFull);
+    let options = proxy.options();
+    let strict = options.tls.as_ref().is_some_and(|tls| tls.mode() == TlsMode::VerifyFull);
     let certified = users.mode() == AuthMode::Cert || (strict && !wire.is_unix());
     if certified && wire.certified_name().as_deref() != Some(user) {
         return Err(Refusal::new(
@@ -318,23 +373,13 @@ async fn prove(
     }
     let Claim { exchange, rules } = users.claim(user, wire.binding()).await?;
     ask(wire, exchange, user).await.inspect_err(|_| users.doubt(user))?;
-    if let Some(rules) = &rules {
-        if !rules.allows(wire.peer()) {
-            return Err(Refusal::new(
-                SqlState::INVALID_AUTHORIZATION,
-                format!("user \"{user}\" may not connect from this address (proxy.users networks)"),
-            ));
-        }
-        seats.push(rules.limit.enter().ok_or_else(|| {
-            let message = format!("too many connections for role \"{user}\"");
-            Refusal::new(SqlState::TOO_MANY_CONNECTIONS, message)
-        })?);
+    if rules.as_ref().is_some_and(|rules| !rules.allows(wire.peer())) {
+        return Err(Refusal::new(
+            SqlState::INVALID_AUTHORIZATION,
+            format!("user \"{user}\" may not connect from this address (proxy.users networks)"),
+        ));
     }
-    seats.push(database.enter().ok_or_else(|| {
-        let message = format!("too many connections for database \"{}\"", database.pool().name());
-        Refusal::new(SqlState::TOO_MANY_CONNECTIONS, message)
-    })?);
-    Ok(rules.and_then(|rules| rules.role.clone()))
+    Ok(rules)
 }
 
 /// The dialogue of a proof.

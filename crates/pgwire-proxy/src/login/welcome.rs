@@ -83,6 +83,11 @@ impl Welcomes {
         }
     }
 
+    /// Forgets all of them: they may lead to something else now.
+    pub(crate) fn forget(&self) {
+        self.with(LruCache::clear);
+    }
+
     fn with<T>(&self, work: impl FnOnce(&mut Known) -> T) -> T {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         work(known.get_or_insert_with(|| LruCache::new(PACKETS)))

@@ -2,7 +2,7 @@
 //! needs.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::{Buf, BufMut, BytesMut};
@@ -115,6 +115,24 @@ impl Wire {
         };
         // A client that is gone already is allowed nothing.
         Some(tcp.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip()))
+    }
+
+    /// Both ends of a TCP connection, and whether it is encrypted.
+    pub(super) fn ends(&self) -> (Option<SocketAddr>, Option<SocketAddr>, bool) {
+        let Some(stream) = &self.stream else { return (None, None, false) };
+        let (peer, local) = stream.ends();
+        (peer, local, stream.is_tls())
+    }
+
+    /// Whether it comes by a socket of the file system from a process of the user that this one is.
+    pub(super) fn is_own_user(&self) -> bool {
+        let Some(ClientStream::Unix(stream)) = &self.stream else { return false };
+        stream.peer_cred().is_ok_and(|peer| peer.uid() == rustix::process::geteuid().as_raw())
+    }
+
+    /// Whether it comes from this machine.
+    pub(super) fn is_local(&self) -> bool {
+        self.peer().is_none_or(|peer| peer.to_canonical().is_loopback())
     }
 
     /// The common name in the certificate that the client has shown.

@@ -19,6 +19,7 @@ use super::names::cut;
 use super::portals::Portals;
 use super::replay::Replay;
 use super::unit::Unit;
+use crate::counters::Finished;
 use crate::message::frontend;
 use crate::statement::Statement;
 
@@ -83,6 +84,8 @@ pub(super) struct Attached {
     pub(super) ended: (u32, u32),
     /// The statements in them.
     pub(super) calls: Calls,
+    /// What has come and ended since it was counted.
+    pub(super) finished: Finished,
     /// A unit has ended since the clock was looked at.
     pub(super) progressed: bool,
     /// How often DISCARD ALL under way must not end the pin, for what pins was sent behind it.
@@ -158,6 +161,7 @@ impl Attached {
             out_of_time: None,
             ended: (0, 0),
             calls: Calls::default(),
+            finished: Finished::default(),
             progressed: false,
             pinned_behind: 0,
             wrote: false,

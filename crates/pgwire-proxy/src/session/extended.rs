@@ -49,6 +49,7 @@ impl Session {
         let native = self.names_are_native();
         let who = self.client.who();
         let Some(server) = self.attached() else { return Taken::Attach };
+        server.finished.parses += 1;
         server.prepare_for(Some(&statement.class), who);
         server.batch();
         if native {
@@ -94,6 +95,7 @@ impl Session {
         }
         let who = self.client.who();
         let Some(server) = self.attached() else { return Taken::Attach };
+        server.finished.parses += 1;
         server.prepare_for(Some(&statement.class), who);
         server.batch();
         let target = deallocated.and_then(|name| self.client.names.get(name.as_bytes()).cloned());
@@ -202,6 +204,7 @@ impl Session {
             }
         }
         server.note_params(bind, &self.client);
+        server.finished.binds += 1;
         server.portals.bind(bind.portal, Some(Arc::clone(statement)));
         server.owed.push_back(Expect::Bind(Some(named)));
         Taken::Done

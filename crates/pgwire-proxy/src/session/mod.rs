@@ -32,6 +32,7 @@ mod prepare;
 mod rate;
 mod refusal;
 mod relay;
+mod renew;
 mod replay;
 mod replies;
 mod route;
@@ -48,6 +49,7 @@ use std::time::Instant;
 use bytes::BytesMut;
 use pool_manager::{Checkout, Parameters, ServerError, Settings, TransactionStatus};
 
+use crate::admin;
 use crate::database::{Database, Mode};
 use crate::limit::Seat;
 use crate::login::{Client, Login, login};
@@ -170,6 +172,9 @@ pub(crate) struct Session {
     /// It has broken the protocol, and the server ends what it was doing because of it.
     breach: Option<Breach>,
     _seats: Vec<Seat>,
+    proxy: Arc<Proxy>,
+    /// Its database is configured no more: it goes as soon as it has no connection.
+    departs: bool,
 }
 
 /// Serves a client from its first byte to its end, and drops `_held` then.
@@ -178,9 +183,9 @@ pub(crate) async fn serve(proxy: Arc<Proxy>, stream: ClientStream, _held: impl S
     // session's loop right here, so that little lies between the runtime and it.
     let mut session = match Box::pin(login(&proxy, stream)).await {
         Login::Accepted(client) => Session::new(&proxy, *client),
+        Login::Console(console) => return Box::pin(admin::serve(proxy, *console)).await,
         Login::Over => return,
     };
-    drop(proxy);
     loop {
         match poll_fn(|cx| session.poll(cx)).await {
             Step::Attach => Box::pin(session.attach()).await,
@@ -192,7 +197,8 @@ pub(crate) async fn serve(proxy: Arc<Proxy>, stream: ClientStream, _held: impl S
 }
 
 impl Session {
-    fn new(proxy: &Proxy, client: Client) -> Self {
+    fn new(proxy: &Arc<Proxy>, client: Client) -> Self {
+        let options = proxy.options();
         let Client { stream, input, welcome, registration, seats } = client;
         let state = ClientState {
             number: welcome.database.new_number(),
@@ -206,15 +212,16 @@ impl Session {
             last_unnamed: None,
             linger: linger::Habit::default(),
             skipping: false,
-            teller: proxy
-                .options
+            teller: options
                 .query_log
                 .as_ref()
                 .map(|log| Teller { log: Arc::clone(log), user: Arc::clone(&welcome.user) }),
         };
         Self {
-            clock: Clock::new(&proxy.options),
-            rate: proxy.options.rate_limit.map(Rate::new),
+            clock: Clock::new(&options),
+            rate: options.rate_limit.map(Rate::new),
+            proxy: Arc::clone(proxy),
+            departs: false,
             routing: Routing::new(&state.database),
             stream,
             registration,
@@ -249,6 +256,10 @@ impl Session {
         }
         match self.poll_sockets(cx) {
             Poll::Ready(step) => Poll::Ready(step),
+            Poll::Pending if self.departs && self.may_depart() => {
+                self.depart();
+                Poll::Ready(Step::End)
+            }
             // Only now it is clear what is being waited for.
             Poll::Pending => self.look_at_clock(cx).map_or(Poll::Pending, Poll::Ready),
         }
@@ -300,6 +311,9 @@ impl Session {
             if self.registration.signals.ends() {
                 self.say_goodbye();
                 return Some(Step::End);
+            }
+            if self.registration.signals.take_renewed() {
+                self.renew();
             }
             if let Some(asked_by) = self.registration.signals.take_cancels() {
                 self.cancel(asked_by);

@@ -34,6 +34,7 @@ impl Attached {
         change: Option<Change>,
         shown: bool,
     ) {
+        self.finished.server_parses += 1;
         let name = self.connection.new_statement_name();
         let out = self.connection.outgoing();
         frontend::put_parse(out, &name, &statement.sql, &statement.types);

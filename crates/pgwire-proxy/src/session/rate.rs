@@ -16,6 +16,7 @@ use crate::message::request;
 /// A client's limit, and where in its messages it is.
 pub(super) struct Rate {
     bucket: RequestBucket,
+    limit: RateLimit,
     /// A Query or batch has been let in that its last message has not ended yet. A message may be
     /// looked at several times before it is taken, and counts once.
     is_inside: bool,
@@ -32,7 +33,13 @@ pub(super) enum Admission {
 
 impl Rate {
     pub(super) fn new(limit: RateLimit) -> Box<Self> {
-        Box::new(Self { bucket: RequestBucket::new(limit, Instant::now()), is_inside: false })
+        let bucket = RequestBucket::new(limit, Instant::now());
+        Box::new(Self { bucket, limit, is_inside: false })
+    }
+
+    /// Whether this is what limits it.
+    pub(super) fn has_limit(&self, limit: Option<RateLimit>) -> bool {
+        limit == Some(self.limit)
     }
 }
 

@@ -208,6 +208,7 @@ impl Attached {
             self.replay_is_over();
             self.ended.0 += 1;
             self.ended.1 += u32::from(failed.is_some());
+            self.finished.transactions += u64::from(self.status() == TransactionStatus::Idle);
         }
         Ok(is_own)
     }

@@ -123,6 +123,7 @@ impl Session {
             Poll::Ready(_) => return Poll::Ready(Err(Step::End)),
             Poll::Pending => return Poll::Pending,
         }
+        self.client.database.counters().received(chunk.filled().len());
         self.was_active |= self.clock.waits_for_client();
         self.client.database.counters().received(chunk.filled().len());
         let (taken, flow) = self.take_messages(chunk.filled());

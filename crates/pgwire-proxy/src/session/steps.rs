@@ -33,6 +33,7 @@ impl Session {
             if connection.has_settings(&self.client.wanted) {
                 let mut server = Attached::new(connection);
                 server.busy_since = now;
+                self.note_attached(&server);
                 self.server = Some(server);
             } else {
                 self.offered = Some(connection);
@@ -92,7 +93,15 @@ impl Session {
             server.own_query(&format!("EXECUTE {STATEMENT_PREFIX}lost"), OwnQuery::Fails);
             self.failure = lost.untold;
         }
+        self.note_attached(&server);
         self.server = Some(server);
+    }
+
+    /// Notes for an administrator who has the connection.
+    fn note_attached(&self, server: &Attached) {
+        let id = self.registration.key.process_id;
+        server.connection.used_by(u64::try_from(id).unwrap_or_default());
+        self.client.database.counters().assigned();
     }
 
     fn fail(&mut self, mut error: ServerError) {
@@ -112,6 +121,7 @@ impl Session {
                 None => database.backends().primary_at_work().await.checkout(hold).await,
             }
         });
+        let _waits = self.registration.waits();
         let patience = self.clock.wait_notice();
         let mut impatience = pin!(async move {
             match patience {
@@ -119,6 +129,7 @@ impl Session {
                 None => std::future::pending().await,
             }
         });
+        let counted = Arc::clone(&self.client.database);
         let mut told = false;
         poll_fn(|cx| {
             let signals = &self.registration.signals;
@@ -137,9 +148,7 @@ impl Session {
                 self.input.reserve(READ_CHUNK);
                 let reading = pin!(self.stream.read_buf(&mut self.input));
                 match reading.poll(cx) {
-                    Poll::Ready(Ok(read @ 1..)) => {
-                        self.client.database.counters().received(read);
-                    }
+                    Poll::Ready(Ok(read @ 1..)) => counted.counters().received(read),
                     Poll::Ready(_) => return Poll::Ready(Ok(None)),
                     Poll::Pending => break,
                 }
@@ -245,6 +254,7 @@ impl Session {
             if transactions > 0 {
                 server.connection.count_transactions(transactions);
             }
+            self.client.database.counters().ended(&std::mem::take(&mut server.finished));
             server.busy_since = now;
             self.was_active = true;
         }

@@ -43,6 +43,7 @@ pub(super) struct Member {
     pub(super) wanted: Notify,
 }
 
+#[derive(Clone)]
 struct State {
     role: MemberRole,
     /// In a row.
@@ -70,6 +71,12 @@ impl Member {
         let state = State { role, failures: 0, is_up: true, last: None, lag: None, written };
         let Backend { pool, weight } = backend;
         Self { pool, weight: weight.max(1), state: Mutex::new(state), wanted: Notify::new() }
+    }
+
+    /// Knows what `before` did, which is the same server.
+    pub(super) fn continues(&self, before: &Self) {
+        let known = before.state().clone();
+        *self.state() = known;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

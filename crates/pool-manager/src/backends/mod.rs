@@ -166,10 +166,28 @@ impl Backends {
         }));
         if backends.0.members.len() > 1 {
             watch::start(&backends.0);
-            let standby = Standby::of(&backends.0);
-            backends.pools().for_each(|pool| pool.pool().stand_by(standby.clone()));
         }
+        let several = backends.has_replicas();
+        let standby = several.then(|| Standby::of(&backends.0));
+        backends.pools().for_each(|pool| pool.pool().stand_by(standby.clone()));
         backends
+    }
+
+    /// The same, beginning with what `before` knows of the servers that both have: a database whose
+    /// settings change goes on with the primary that it has.
+    #[must_use]
+    pub fn continuing(self, before: &Self) -> Self {
+        let same = |member: &Member, other: &&Member| other.pool.is(&member.pool);
+        let primary = before.0.primary_member();
+        for (index, member) in self.0.members.iter().enumerate() {
+            if same(member, &primary) {
+                self.0.primary.store(index, Ordering::Relaxed);
+            }
+            if let Some(old) = before.0.members.iter().find(|old| same(member, old)) {
+                member.continues(old);
+            }
+        }
+        self
     }
 
     /// The database's name.

@@ -53,6 +53,16 @@ impl CancelTarget {
         Self(Arc::new(Target { settings, host, address, tls, key }))
     }
 
+    /// The server's address, or `unix`, and its port.
+    pub(crate) fn peer(&self) -> (String, u16) {
+        match (&self.0.address, &self.0.host) {
+            (Address::Tcp(address), _) => (address.ip().to_string(), address.port()),
+            (Address::Unix(_), Host::Unix { port, .. } | Host::Tcp { port, .. }) => {
+                ("unix".to_owned(), *port)
+            }
+        }
+    }
+
     /// Asks the server to cancel whatever the session is running, and returns when the server has
     /// closed the socket: it has then sent its signal, and none is still to come from here.
     ///

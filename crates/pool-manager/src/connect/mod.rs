@@ -98,6 +98,11 @@ impl Connector {
         &self.settings.params
     }
 
+    /// Whether it shows or checks certificates, whose files it has read once.
+    pub(crate) fn has_certificates(&self) -> bool {
+        self.settings.tls.is_some()
+    }
+
     /// Opens a session on the first host that answers and meets `target_session_attrs`.
     ///
     /// Every address of a host has the whole `connect_timeout` for itself. A server that refuses the

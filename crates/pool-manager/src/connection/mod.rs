@@ -25,11 +25,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use tokio::sync::OwnedSemaphorePermit;
-
 use crate::connect::{CancelTarget, Connected, ServerStream};
 use crate::engine::{Link, LinkError, Parameters, TransactionStatus};
-use crate::pool::CacheUse;
+use crate::pool::{CacheUse, Permit, ServerPlace};
 pub(crate) use batch::{BatchExecution, BatchRun, BatchSink, Bond};
 pub(crate) use close::close;
 pub use execute::{Discard, ResultSink, SinkError};
@@ -87,7 +85,9 @@ pub struct ServerConnection {
     /// What whoever has the connection needs only then, kept for the next one.
     workspace: Option<Box<dyn Any + Send>>,
     /// The pool's true bound: given back when the server is known to be gone.
-    _slot: OwnedSemaphorePermit,
+    _slot: Permit,
+    /// As which an administrator sees it.
+    place: ServerPlace,
 }
 
 impl ServerConnection {
@@ -95,7 +95,8 @@ impl ServerConnection {
     pub(crate) fn new(
         connected: Connected,
         options: &ConnectionOptions,
-        slot: OwnedSemaphorePermit,
+        slot: Permit,
+        place: ServerPlace,
     ) -> Self {
         let link = Link::new(connected.stream, connected.parameters, options.max_message);
         Self {
@@ -120,6 +121,7 @@ impl ServerConnection {
             idle_since: Instant::now(),
             workspace: None,
             _slot: slot,
+            place,
         }
     }
 
@@ -173,6 +175,22 @@ impl ServerConnection {
         self.expires.is_some_and(|end| now >= end)
     }
 
+    /// Notes that a caller has it from now on.
+    pub(crate) fn note_taken(&self, now: Instant) {
+        self.place.entry().taken(now);
+    }
+
+    /// Notes which client of a door has it, by a number that is never 0.
+    pub fn used_by(&self, client: u64) {
+        self.place.entry().used_by(client);
+    }
+
+    /// Which of the pool's connections it is one of: those that were opened before the last
+    /// renewal are to be closed.
+    pub(crate) fn generation(&self) -> u64 {
+        self.place.entry().generation()
+    }
+
     /// How long it has lain idle.
     pub(crate) fn idle_for(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.idle_since)
@@ -181,6 +199,7 @@ impl ServerConnection {
     /// Notes the moment at which it became idle, and lets go of large buffers.
     pub(crate) fn rest(&mut self, now: Instant) {
         self.idle_since = now;
+        self.place.rests(self.statements.len(), now);
         self.link.shrink();
     }
 

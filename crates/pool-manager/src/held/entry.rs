@@ -111,7 +111,7 @@ impl Entry {
 
     /// Whichever of its servers it is on.
     pub(super) fn database(&self) -> &str {
-        &self.pool.options().database
+        self.pool.database()
     }
 
     pub(super) fn may_write(&self) -> bool {

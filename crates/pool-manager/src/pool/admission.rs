@@ -1,21 +1,26 @@
-//! Who may have a connection next: in order of arrival, bounded in number and time.
+//! Who may have a connection next: in order of arrival, bounded in number and time, and nobody
+//! while the pool is paused.
 //!
 //! Tokio's semaphore hands permits over in the order in which they were asked for, and a permit
-//! that is released goes to the first waiter before anybody who comes later can take it.
+//! that is released goes to the first waiter before anybody who comes later can take it. Who waits
+//! while a pool is paused waits outside of that queue, and stands in it again after that.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, Notify};
 use tokio::time::timeout;
 
+use super::places::{Permit, Places};
 use crate::error::Error;
 
 /// The right to a connection. Dropped last, after the connection went back.
 pub(super) struct Permits {
-    _admission: OwnedSemaphorePermit,
-    held: Option<OwnedSemaphorePermit>,
+    _admission: Permit,
+    held: Option<Permit>,
 }
 
 impl Permits {
@@ -27,36 +32,50 @@ impl Permits {
 
 pub(super) struct Admission {
     pool: Arc<str>,
-    queue_size: usize,
+    queue_size: AtomicUsize,
     admission: Line,
     /// A line of its own: whoever waits here takes no place from short statements.
     held: Line,
     canceled: AtomicU64,
+    paused: AtomicBool,
+    resumed: Notify,
 }
 
 /// Callers in front of one kind of permit.
 struct Line {
-    permits: Arc<Semaphore>,
-    size: usize,
+    places: Arc<Places>,
     waiting: AtomicUsize,
+    /// Since when, in order of arrival.
+    waiters: Mutex<Waiters>,
     /// What was waited for, in an error.
     what: &'static str,
     /// What to raise.
     remedy: &'static str,
 }
 
+#[derive(Default)]
+struct Waiters {
+    since: BTreeMap<u64, Instant>,
+    last: u64,
+}
+
 impl Line {
     fn new(size: usize, what: &'static str, remedy: &'static str) -> Self {
-        let permits = Arc::new(Semaphore::new(size));
-        Self { permits, size, waiting: AtomicUsize::new(0), what, remedy }
-    }
-
-    fn try_enter(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.permits).try_acquire_owned().ok()
+        let waiters = Mutex::default();
+        Self { places: Places::new(size), waiting: AtomicUsize::new(0), waiters, what, remedy }
     }
 
     fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
+    }
+
+    fn waiters(&self) -> MutexGuard<'_, Waiters> {
+        self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Since when the first one waits.
+    fn waits_since(&self) -> Option<Instant> {
+        self.waiters().since.first_key_value().map(|(_, since)| *since)
     }
 }
 
@@ -64,7 +83,7 @@ impl Admission {
     pub(super) fn new(pool: Arc<str>, size: usize, max_held: usize, queue_size: usize) -> Self {
         Self {
             pool,
-            queue_size,
+            queue_size: AtomicUsize::new(queue_size),
             admission: Line::new(size, "all slots were taken", "the pool's size"),
             held: Line::new(
                 max_held,
@@ -72,7 +91,32 @@ impl Admission {
                 "pool.max_held",
             ),
             canceled: AtomicU64::new(0),
+            paused: AtomicBool::new(false),
+            resumed: Notify::new(),
         }
+    }
+
+    /// Has its lines be of these sizes from now on.
+    pub(super) fn resize(&self, size: usize, max_held: usize, queue_size: usize) {
+        self.admission.places.resize(size);
+        self.held.places.resize(max_held);
+        self.queue_size.store(queue_size, Ordering::Relaxed);
+    }
+
+    /// Lets nobody in until it is resumed; whether it was not paused before.
+    pub(super) fn pause(&self) -> bool {
+        !self.paused.swap(true, Ordering::SeqCst)
+    }
+
+    /// Lets those in who have waited; whether it was paused.
+    pub(super) fn resume(&self) -> bool {
+        let was_paused = self.paused.swap(false, Ordering::SeqCst);
+        self.resumed.notify_waiters();
+        was_paused
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::SeqCst)
     }
 
     /// Callers in the queues.
@@ -80,9 +124,21 @@ impl Admission {
         self.admission.waiting() + self.held.waiting()
     }
 
+    /// How long the one has waited that came first.
+    pub(super) fn longest_wait(&self) -> Duration {
+        let lines = [&self.admission, &self.held];
+        let first = lines.into_iter().filter_map(Line::waits_since).min();
+        first.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
     /// Callers that gave up or vanished while they waited.
     pub(super) fn canceled(&self) -> u64 {
         self.canceled.load(Ordering::Relaxed)
+    }
+
+    /// Callers inside, and connections on their way out.
+    pub(super) fn inside(&self) -> usize {
+        self.admission.places.taken()
     }
 
     /// Waits for its turn, at most `limit`. Cancel safe: a dropped future leaves the queue.
@@ -99,30 +155,35 @@ impl Admission {
 
     /// A permit if one is free and nobody waits for it.
     pub(super) fn try_enter(&self) -> Option<Permits> {
-        Some(Permits { _admission: self.admission.try_enter()?, held: None })
+        if self.is_paused() {
+            return None;
+        }
+        self.try_enter_paused()
+    }
+
+    /// The same for who looks after the connections of a pool, paused or not.
+    pub(super) fn try_enter_paused(&self) -> Option<Permits> {
+        Some(Permits { _admission: self.admission.places.try_take()?, held: None })
     }
 
     /// The right to hold what these permits stand for, if a place is free; else how many there are.
     pub(super) fn try_hold(&self, permits: &mut Permits) -> Result<(), usize> {
         if permits.held.is_none() {
-            permits.held = Some(self.held.try_enter().ok_or(self.held.size)?);
+            let place = self.held.places.try_take();
+            permits.held = Some(place.ok_or_else(|| self.held.places.size())?);
         }
         Ok(())
     }
 
-    /// Every permit: nobody is inside any more.
-    pub(super) async fn everybody_out(&self) {
-        let all = u32::try_from(self.admission.size).unwrap_or(u32::MAX);
-        let _ = Arc::clone(&self.admission.permits).acquire_many_owned(all).await;
-    }
-
-    async fn acquire(&self, line: &Line, limit: Duration) -> Result<OwnedSemaphorePermit, Error> {
-        if let Some(permit) = line.try_enter() {
+    async fn acquire(&self, line: &Line, limit: Duration) -> Result<Permit, Error> {
+        if !self.is_paused()
+            && let Some(permit) = line.places.try_take()
+        {
             return Ok(permit);
         }
         let started = Instant::now();
         let mut place = self.queue(line)?;
-        match timeout(limit, Arc::clone(&line.permits).acquire_owned()).await {
+        match timeout(limit, self.turn(line)).await {
             Ok(Ok(permit)) => {
                 place.served = true;
                 Ok(permit)
@@ -132,21 +193,45 @@ impl Admission {
         }
     }
 
+    /// Waits for a permit that comes while the pool is not paused.
+    async fn turn(&self, line: &Line) -> Result<Permit, AcquireError> {
+        loop {
+            let mut resumed = std::pin::pin!(self.resumed.notified());
+            resumed.as_mut().enable();
+            if self.is_paused() {
+                resumed.await;
+                continue;
+            }
+            let permit = line.places.take().await?;
+            if !self.is_paused() {
+                return Ok(permit);
+            }
+        }
+    }
+
     fn queue<'a>(&'a self, line: &'a Line) -> Result<Place<'a>, Error> {
         let waiting = line.waiting.fetch_add(1, Ordering::Relaxed);
-        let place = Place { admission: self, line, served: false };
-        if waiting < self.queue_size {
+        let mut waiters = line.waiters();
+        waiters.last += 1;
+        let number = waiters.last;
+        waiters.since.insert(number, Instant::now());
+        drop(waiters);
+        let place = Place { admission: self, line, number, served: false };
+        if waiting < self.queue_size.load(Ordering::Relaxed) {
             return Ok(place);
         }
-        Err(Error::QueueFull { pool: Arc::clone(&self.pool), size: line.size, waiting })
+        Err(Error::QueueFull { pool: Arc::clone(&self.pool), size: line.places.size(), waiting })
     }
 
     fn exhausted(&self, line: &Line, waited: Duration) -> Error {
+        if self.is_paused() {
+            return Error::Paused { pool: Arc::clone(&self.pool), waited };
+        }
         Error::Exhausted {
             pool: Arc::clone(&self.pool),
             what: line.what,
             remedy: line.remedy,
-            size: line.size,
+            size: line.places.size(),
             waiting: line.waiting().saturating_sub(1),
             waited,
         }
@@ -157,12 +242,14 @@ impl Admission {
 struct Place<'a> {
     admission: &'a Admission,
     line: &'a Line,
+    number: u64,
     served: bool,
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.line.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.line.waiters().since.remove(&self.number);
         if !self.served {
             self.admission.canceled.fetch_add(1, Ordering::Relaxed);
         }
@@ -208,6 +295,47 @@ mod tests {
             () = std::future::ready(()) => {}
         }
         assert!(admission.try_enter().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_it_is_paused_nobody_enters_however_free_it_is() {
+        let admission = Arc::new(admission(2, 1, 10));
+        let inside = admission.enter(false, LONG).await.unwrap();
+        assert!(admission.pause() && !admission.pause());
+        assert!(admission.try_enter().is_none());
+        let late = admission.enter(false, Duration::from_secs(5)).await.err().unwrap();
+        assert!(matches!(late, Error::Paused { .. }), "{late}");
+        assert_eq!(late.sqlstate().as_str(), "53300");
+        let queue = Arc::clone(&admission);
+        let waiter = tokio::spawn(async move { queue.enter(false, LONG).await.map(drop) });
+        while admission.waiting() == 0 {
+            tokio::task::yield_now().await;
+        }
+        drop(inside);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!((admission.waiting(), admission.inside()), (1, 0));
+        assert!(admission.resume() && !admission.resume());
+        waiter.await.unwrap().unwrap();
+        assert_eq!(admission.longest_wait(), Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn who_waits_when_it_is_paused_is_not_served_either() {
+        let admission = Arc::new(admission(1, 1, 10));
+        let inside = admission.enter(false, LONG).await.unwrap();
+        let queue = Arc::clone(&admission);
+        let waiter = tokio::spawn(async move { queue.enter(false, LONG).await.map(drop) });
+        while admission.waiting() == 0 {
+            tokio::task::yield_now().await;
+        }
+        admission.pause();
+        drop(inside);
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!((admission.waiting(), admission.inside()), (1, 0));
+        admission.resume();
+        waiter.await.unwrap().unwrap();
     }
 
     #[tokio::test]

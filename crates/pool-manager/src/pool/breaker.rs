@@ -73,15 +73,23 @@ impl Pool {
     /// Fails when a connection must not be opened now. Asks for nothing: the breaker is asked for
     /// leave in the moment before dialling.
     pub(super) fn check_breaker(&self) -> Result<(), Error> {
-        match self.0.breaker.as_ref().and_then(CircuitBreaker::refusal) {
+        match self.0.breaker.load().as_ref().and_then(|breaker| breaker.refusal()) {
             Some(refusal) => Err(self.circuit_open(refusal)),
             None => Ok(()),
         }
     }
 
-    /// Leave to open one connection.
-    pub(super) fn begin_attempt(&self) -> Result<Opening<'_>, Error> {
-        let attempt = self.0.breaker.as_ref().map(CircuitBreaker::allow).transpose();
+    /// The breaker that is asked for leave.
+    pub(super) fn breaker(&self) -> Option<Arc<CircuitBreaker>> {
+        self.0.breaker.load_full()
+    }
+
+    /// Its leave to open one connection.
+    pub(super) fn begin_attempt<'a>(
+        &self,
+        breaker: Option<&'a CircuitBreaker>,
+    ) -> Result<Opening<'a>, Error> {
+        let attempt = breaker.map(CircuitBreaker::allow).transpose();
         attempt.map(Opening).map_err(|refusal| self.circuit_open(refusal))
     }
 
@@ -92,14 +100,14 @@ impl Pool {
     /// A connection that somebody had broke off.
     pub(super) fn note_loss(&self) {
         self.doubt();
-        if let Some(breaker) = &self.0.breaker {
+        if let Some(breaker) = &*self.0.breaker.load() {
             breaker.record_failure();
         }
     }
 
     /// A statement has succeeded.
     pub(super) fn note_success(&self) {
-        if let Some(breaker) = &self.0.breaker {
+        if let Some(breaker) = &*self.0.breaker.load() {
             breaker.record_success();
         }
     }

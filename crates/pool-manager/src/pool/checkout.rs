@@ -168,6 +168,8 @@ impl Pool {
             || !connection.is_quiet()
             || connection.is_tainted()
             || connection.is_expired(now)
+            || !self.is_current(&connection)
+            || self.0.slots.are_too_many()
         {
             self.discard(connection, slot, permits);
         } else if was_pinned || self.needs_reset(&connection) {
@@ -180,7 +182,7 @@ impl Pool {
     }
 
     fn needs_reset(&self, connection: &ServerConnection) -> bool {
-        match self.0.options.behavior.reset_on_return {
+        match self.options().behavior.reset_on_return {
             ResetOnReturn::WhenNeeded => connection.is_dirty(),
             ResetOnReturn::Never => false,
             ResetOnReturn::Always => true,

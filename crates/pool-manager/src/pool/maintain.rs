@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::sync::watch;
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
 
 use super::{Pool, StoredPassword};
 use crate::connection::close;
@@ -20,6 +21,23 @@ use crate::server_error::SqlState;
 const ROUND: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// How long a health check may take.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often it is looked whether the last caller has gone.
+const DRAIN_POLL: Duration = Duration::from_millis(1);
+
+fn rounds(period: Duration) -> Interval {
+    let mut rounds = interval(period);
+    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    rounds
+}
+
+/// Resolves when the next round is due, or before that when the options are other ones: whether
+/// that is why.
+async fn due(rounds: &mut Interval, changed: &mut watch::Receiver<u64>) -> bool {
+    tokio::select! {
+        _ = rounds.tick() => false,
+        changed = changed.changed() => changed.is_ok(),
+    }
+}
 
 impl Pool {
     /// Starts the pool's own tasks; they end when the pool is closed, or when nobody has it any
@@ -38,19 +56,17 @@ impl Pool {
     }
 
     fn look_after_idle(&self) -> impl Future<Output = ()> + Send + use<> {
-        let config = &self.0.options.pool;
-        let shortest = [config.max_idle_time.limit(), config.max_lifetime.limit()]
-            .into_iter()
-            .flatten()
-            .min()
-            .map_or(ROUND.1, |limit| (limit / 4).clamp(ROUND.0, ROUND.1));
+        let mut rounds = rounds(self.idle_round());
+        let mut changed = self.0.changed.subscribe();
         let pool = Arc::downgrade(&self.0);
         async move {
-            let mut rounds = interval(shortest);
-            rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
             let mut failing = false;
             loop {
-                rounds.tick().await;
+                if due(&mut rounds, &mut changed).await {
+                    let Some(pool) = pool.upgrade().map(Pool) else { return };
+                    rounds = self::rounds(pool.idle_round());
+                    continue;
+                }
                 let Some(pool) = pool.upgrade().map(Pool) else { return };
                 pool.close_what_is_over().await;
                 if pool.waits_for_first_use() {
@@ -72,16 +88,30 @@ impl Pool {
         }
     }
 
+    /// Time between two looks at the idle connections.
+    fn idle_round(&self) -> Duration {
+        let config = &self.options().pool;
+        [config.max_idle_time.limit(), config.max_lifetime.limit()]
+            .into_iter()
+            .flatten()
+            .min()
+            .map_or(ROUND.1, |limit| (limit / 4).clamp(ROUND.0, ROUND.1))
+    }
+
     /// Takes the idle connections out one by one, as a caller would, and puts back those that
     /// are still good, oldest first, so that the order stays.
-    async fn close_what_is_over(&self) {
+    pub(super) async fn close_what_is_over(&self) {
         let now = Instant::now();
         let mut keep = Vec::new();
         while self.0.idle.count() > 0 {
             // With no permit free the pool is busy: nothing is idle for long.
-            let Some(permits) = self.0.admission.try_enter() else { break };
+            let Some(permits) = self.0.admission.try_enter_paused() else { break };
             let Some((slot, connection)) = self.0.idle.take().await else { break };
             let Some(mut connection) = connection else { break };
+            if !self.is_current(&connection) {
+                self.discard(connection, slot, permits);
+                continue;
+            }
             if !connection.probe().await {
                 self.0.counters.lost_idle();
                 self.discard(connection, slot, permits);
@@ -89,13 +119,15 @@ impl Pool {
             }
             keep.push((connection, slot, permits));
         }
-        let min = self.0.options.pool.effective_min_connections() as usize;
-        let idle_limit = self.0.options.pool.max_idle_time.limit();
+        let options = self.0.options.load_full();
+        let min = options.pool.effective_min_connections() as usize;
+        let idle_limit = options.pool.max_idle_time.limit();
+        let most = self.0.slots.size();
         let mut left = self.total();
         // `keep` runs from the most to the least recently used.
         while let Some((connection, slot, permits)) = keep.pop() {
             let idle_too_long = idle_limit.is_some_and(|limit| connection.idle_for(now) >= limit);
-            if connection.is_expired(now) || (idle_too_long && left > min) {
+            if connection.is_expired(now) || left > most || (idle_too_long && left > min) {
                 left = left.saturating_sub(1);
                 self.discard(connection, slot, permits);
             } else {
@@ -108,8 +140,9 @@ impl Pool {
 
     /// Opens connections until there are `min_connections`.
     async fn refill(&self) -> Result<(), Error> {
-        let min = self.0.options.pool.effective_min_connections() as usize;
+        let min = self.options().pool.effective_min_connections() as usize;
         while self.total() < min && !*self.0.closing.borrow() {
+            // Not while it is paused.
             let Some(permits) = self.0.admission.try_enter() else { break };
             let connection = self.connect().await?;
             self.0.idle.add(Box::new(connection));
@@ -120,26 +153,30 @@ impl Pool {
 
     /// Connections that exist, being opened and being closed included.
     pub(super) fn total(&self) -> usize {
-        let size = self.0.options.pool.max_connections as usize;
-        size.saturating_sub(self.0.slots.available_permits())
+        self.0.slots.taken()
     }
 
     /// With lazy_connect the first caller opens the first connection.
     fn waits_for_first_use(&self) -> bool {
-        self.0.options.behavior.lazy_connect && !self.0.counters.was_used()
+        self.options().behavior.lazy_connect && !self.0.counters.was_used()
     }
 
     fn watch_health(&self) -> impl Future<Output = ()> + Send + use<> {
-        let mut rounds = interval(self.0.options.pool.health_check_period.get());
-        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let period = |pool: &Pool| pool.options().pool.health_check_period.get();
+        let mut rounds = rounds(period(self));
+        let mut changed = self.0.changed.subscribe();
         let pool = Arc::downgrade(&self.0);
         async move {
             rounds.tick().await;
             let mut healthy = true;
             loop {
-                rounds.tick().await;
+                let is_other = due(&mut rounds, &mut changed).await;
                 let Some(pool) = pool.upgrade().map(Pool) else { return };
-                if pool.waits_for_first_use() {
+                if is_other {
+                    rounds = self::rounds(period(&pool));
+                    rounds.tick().await;
+                }
+                if is_other || pool.waits_for_first_use() {
                     continue;
                 }
                 let result = pool.check_health().await;
@@ -158,7 +195,8 @@ impl Pool {
     /// One round trip on the housekeeping connection, counted.
     pub(crate) async fn check_health(&self) -> Result<(), Error> {
         // Handing out the client includes asking the server for an answer.
-        let check = timeout(HEALTH_TIMEOUT, self.0.housekeeping.client()).await;
+        let wiring = self.0.wiring.load_full();
+        let check = timeout(HEALTH_TIMEOUT, wiring.housekeeping.client()).await;
         let result = match check {
             Ok(client) => client.map(drop).map_err(Error::from),
             Err(_) => Err(Error::CannotConnectInTime {
@@ -178,7 +216,8 @@ impl Pool {
 
     /// One row, asked for on the housekeeping connection.
     pub(crate) async fn ask(&self, query: &str) -> Result<tokio_postgres::Row, Error> {
-        let client = self.0.housekeeping.client().await?;
+        let wiring = self.0.wiring.load_full();
+        let client = wiring.housekeeping.client().await?;
         client.query_one(query, &[]).await.map_err(|_| Error::NotExecuted(None))
     }
 
@@ -188,7 +227,8 @@ impl Pool {
         query: &str,
         names: &[&str],
     ) -> Result<Vec<tokio_postgres::Row>, Error> {
-        let client = self.0.housekeeping.client().await?;
+        let wiring = self.0.wiring.load_full();
+        let client = wiring.housekeeping.client().await?;
         client.query(query, &[&names]).await.map_err(|_| Error::NotExecuted(None))
     }
 
@@ -204,7 +244,8 @@ impl Pool {
         query: &str,
         user: &str,
     ) -> Result<Option<StoredPassword>, Error> {
-        let client = self.0.housekeeping.client().await?;
+        let wiring = self.0.wiring.load_full();
+        let client = wiring.housekeeping.client().await?;
         let failed = |error: tokio_postgres::Error| {
             let code = error.code().map_or("", |code| code.code());
             tracing::warn!(pool = %self.name(), code, "auth_query failed: {error}");
@@ -226,7 +267,17 @@ impl Pool {
 
     /// Waits until no caller is inside (at most `limit`), then closes what is idle.
     pub(super) async fn drain(&self, limit: Duration) {
-        let _ = timeout(limit, self.0.admission.everybody_out()).await;
+        let everybody_out = async {
+            while self.0.admission.inside() > 0 {
+                sleep(DRAIN_POLL).await;
+            }
+        };
+        let _ = timeout(limit, everybody_out).await;
+        self.close_idle().await;
+    }
+
+    /// Closes what is idle.
+    pub(super) async fn close_idle(&self) {
         let mut ending = Vec::new();
         while self.0.idle.count() > 0 {
             let Some((_slot, Some(connection))) = self.0.idle.take().await else { break };

@@ -2,22 +2,26 @@
 //!
 //! bb8 stores the idle connections (last in, first out). Everything else is decided here:
 //! admission in order of arrival ([`admission`]), opening ([`open`]), what happens to a
-//! connection that comes back ([`checkout`]), its lifetime ([`maintain`]), and when a server that
-//! fails is left alone ([`breaker`]).
+//! connection that comes back ([`checkout`]), its lifetime ([`maintain`]), when a server that fails
+//! is left alone ([`breaker`]), and what an administrator may change ([`control`]).
 //!
 //! Invariants:
 //! * A caller holds an admission permit for as long as it has a connection, and a connection
 //!   being reset or closed keeps the permit of its last caller: so whoever is admitted finds an
 //!   idle connection or room for a new one.
 //! * Every connection holds a slot permit until the server has ended the session: so PostgreSQL
-//!   never sees more than `max_connections` of them.
+//!   never sees more than `max_connections` of them. When that is lowered, those too many are closed
+//!   as they come back, and none is opened meanwhile.
 
 mod admission;
 mod breaker;
 mod checkout;
 mod classes;
+mod control;
 mod maintain;
 mod open;
+mod places;
+mod servers;
 mod slot;
 mod stats;
 mod stored;
@@ -26,9 +30,10 @@ use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use lru::LruCache;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, watch};
@@ -47,6 +52,10 @@ use admission::Admission;
 pub use breaker::BreakerLimits;
 pub use checkout::Checkout;
 pub use classes::OTHER_CLASS;
+pub(crate) use places::{Permit, Places};
+pub use servers::ServerInfo;
+pub(crate) use servers::ServerPlace;
+use servers::Servers;
 use slot::Idle;
 pub(crate) use stats::CacheUse;
 use stats::Counters;
@@ -101,66 +110,92 @@ pub(crate) struct Pool(Arc<Shared>);
 
 struct Shared {
     name: Arc<str>,
-    options: PoolOptions,
-    connector: Connector,
-    breaker: Option<CircuitBreaker>,
+    database: Arc<str>,
+    options: ArcSwap<PoolOptions>,
+    wiring: ArcSwap<Wiring>,
+    breaker: ArcSwapOption<CircuitBreaker>,
     /// The server may not be what it was taken for.
     doubted: Notify,
     /// How often that was so, and how many of these times were looked into.
     doubts: AtomicU64,
     settled_doubts: AtomicU64,
-    housekeeping: Housekeeping,
     idle: Idle,
     admission: Admission,
-    slots: Arc<Semaphore>,
+    slots: Arc<Places>,
+    servers: Arc<Servers>,
     connecting: Semaphore,
     types: TypeCatalogue,
     safe_functions: SafeFunctions,
     known: Mutex<LruCache<Box<str>, Arc<Known>>>,
     counters: Counters,
     /// The servers that may take its place.
-    standby: OnceLock<Standby>,
+    standby: ArcSwapOption<Standby>,
     top: TopStatements,
     /// Tells the pool's tasks that it is being closed.
     closing: watch::Sender<bool>,
     /// The same, for those who look at it all the time.
     is_closing: AtomicBool,
+    /// Tells them that the options have changed.
+    changed: watch::Sender<u64>,
     runtime: Handle,
+}
+
+/// How to reach the server.
+struct Wiring {
+    connector: Connector,
+    housekeeping: Housekeeping,
+}
+
+impl Wiring {
+    fn new(connector: Connector) -> Self {
+        Self { housekeeping: Housekeeping::new(connector.clone()), connector }
+    }
+}
+
+impl PoolOptions {
+    /// How many connections there may be, and how many of them callers may hold.
+    fn sizes(&self) -> (usize, usize) {
+        (self.pool.max_connections as usize, self.pool.effective_max_held() as usize)
+    }
 }
 
 impl Pool {
     /// Builds the pool and starts its maintenance; opens nothing yet. Must be called inside a
     /// Tokio runtime, which the pool's own tasks use from then on.
     pub(crate) fn new(options: PoolOptions, connector: Connector) -> Self {
-        let size = options.pool.max_connections as usize;
+        let (size, max_held) = options.sizes();
         let (closing, _) = watch::channel(false);
+        let (changed, _) = watch::channel(0);
+        let breaker = options.breaker.map(|limits| limits.breaker(&options.name));
         let pool = Self(Arc::new(Shared {
             name: options.name.as_str().into(),
-            breaker: options.breaker.map(|limits| limits.breaker(&options.name)),
+            database: options.database.as_str().into(),
+            breaker: breaker.map(Arc::new).into(),
             doubted: Notify::new(),
             doubts: AtomicU64::new(0),
             settled_doubts: AtomicU64::new(0),
-            housekeeping: Housekeeping::new(connector.clone()),
-            connector,
+            wiring: ArcSwap::from_pointee(Wiring::new(connector)),
             idle: Idle::new(),
             admission: Admission::new(
                 options.name.as_str().into(),
                 size,
-                options.pool.effective_max_held() as usize,
+                max_held,
                 options.pool.wait_queue_size as usize,
             ),
-            slots: Arc::new(Semaphore::new(size)),
-            connecting: Semaphore::new(size.min(MAX_CONCURRENT_CONNECTS)),
+            slots: Places::new(size),
+            servers: Arc::default(),
+            connecting: Semaphore::new(MAX_CONCURRENT_CONNECTS),
             types: TypeCatalogue::default(),
             safe_functions: SafeFunctions::new(&options.behavior.session_safe_functions),
             known: Mutex::new(LruCache::new(CLASSIFICATIONS)),
             counters: Counters::default(),
-            standby: OnceLock::new(),
+            standby: ArcSwapOption::empty(),
             top: TopStatements::new(options.top_statements),
             closing,
             is_closing: AtomicBool::new(false),
+            changed,
             runtime: Handle::current(),
-            options,
+            options: ArcSwap::from_pointee(options),
         }));
         pool.start_maintenance();
         pool
@@ -176,9 +211,14 @@ impl Pool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// How it was configured.
-    pub(crate) fn options(&self) -> &PoolOptions {
-        &self.0.options
+    /// The database that it is a server of.
+    pub(crate) fn database(&self) -> &str {
+        &self.0.database
+    }
+
+    /// How it is configured at this moment. Not to be kept while waiting for anything.
+    pub(crate) fn options(&self) -> Guard<Arc<PoolOptions>> {
+        self.0.options.load()
     }
 
     /// The types that this database is known to have.
@@ -201,7 +241,7 @@ impl Pool {
 
     /// Counts a statement that ended after `took`.
     pub(crate) fn count_query(&self, took: Duration, error: Option<&ExecuteError>) {
-        let slow = took >= self.0.options.slow_threshold;
+        let slow = took >= self.options().slow_threshold;
         self.0.counters.queries(took, 1, u64::from(error.is_some()), slow);
         match error {
             None => self.note_success(),
@@ -212,7 +252,7 @@ impl Pool {
 
     /// Counts statements that ended together after `took`, some of them with an error.
     pub(crate) fn count_queries(&self, took: Duration, ended: u32, failed: u32) {
-        let slow = took >= self.0.options.slow_threshold;
+        let slow = took >= self.options().slow_threshold;
         self.0.counters.queries(took, ended.into(), failed.into(), slow);
         if ended > failed {
             self.note_success();
@@ -341,13 +381,12 @@ impl Pool {
     }
 
     /// Has others of these servers take this one's place while it cannot be connected to.
-    pub(crate) fn stand_by(&self, standby: Standby) {
-        // Once: a server belongs to one database.
-        let _ = self.0.standby.set(standby);
+    pub(crate) fn stand_by(&self, standby: Option<Standby>) {
+        self.0.standby.store(standby.map(Arc::new));
     }
 
     async fn checkout(&self, hold: bool) -> Result<Checkout, Error> {
-        let result = match (self.checkout_here(hold).await, self.0.standby.get()) {
+        let result = match (self.checkout_here(hold).await, self.0.standby.load_full()) {
             (Err(error), Some(standby)) if error.is_of_server() => {
                 standby.checkout_instead(self, hold, error).await
             }
@@ -369,7 +408,7 @@ impl Pool {
             self.check_breaker()?;
         }
         let started = Instant::now();
-        let limit = self.0.options.pool.acquire_timeout.get();
+        let limit = self.options().pool.acquire_timeout.get();
         let permits = self.0.admission.enter(hold, limit).await?;
         let left = limit.saturating_sub(started.elapsed());
         let checkout = self.find_or_open(permits, left).await?;
@@ -378,17 +417,18 @@ impl Pool {
 
     /// Current figures.
     pub(crate) fn stats(&self) -> PoolStats {
-        let size = self.0.options.pool.max_connections;
-        let total =
-            size - u32::try_from(self.0.slots.available_permits()).unwrap_or(size).min(size);
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let total = number(self.total());
         self.0.counters.snapshot(&stats::Gauges {
             total,
             idle: u32::try_from(self.0.idle.count()).unwrap_or(total).min(total),
-            max: size,
-            max_held: self.0.options.pool.effective_max_held(),
+            max: number(self.0.slots.size()),
+            max_held: self.options().pool.effective_max_held(),
             waiting: self.0.admission.waiting(),
+            longest_wait: self.0.admission.longest_wait(),
+            busy: self.0.servers.busy(),
             canceled: self.0.admission.canceled(),
-            breaker: self.0.breaker.as_ref().map(CircuitBreaker::state),
+            breaker: self.0.breaker.load().as_ref().map(|breaker| breaker.state()),
         })
     }
 

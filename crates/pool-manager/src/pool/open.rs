@@ -36,8 +36,14 @@ impl Pool {
                 self.check_breaker()?;
                 return self.open(slot, permits, limit).await;
             };
-            let fresh = connection.idle_for(Instant::now()) < PROBE_AFTER;
+            if !self.is_current(&connection) {
+                self.0.runtime.spawn(close(*connection));
+                continue;
+            }
+            let now = Instant::now();
+            let fresh = connection.idle_for(now) < PROBE_AFTER;
             if fresh || connection.probe().await {
+                connection.note_taken(now);
                 return Ok(Checkout::new(connection, slot, permits, self.clone()));
             }
             tracing::debug!(
@@ -54,8 +60,13 @@ impl Pool {
     /// An idle connection that is certainly usable, without waiting for anything.
     pub(super) fn find_idle(&self, permits: Permits, now: Instant) -> Option<Checkout> {
         let (slot, mut connection) = self.0.idle.try_take()?;
+        if !self.is_current(&connection) {
+            self.0.runtime.spawn(close(*connection));
+            return None;
+        }
         let fresh = connection.idle_for(now) < PROBE_AFTER;
         if fresh || connection.probe().now_or_never() == Some(true) {
+            connection.note_taken(now);
             return Some(Checkout::new(connection, slot, permits, self.clone()));
         }
         self.0.counters.lost_idle();
@@ -74,6 +85,7 @@ impl Pool {
         let pool = self.clone();
         let task = self.0.runtime.spawn(async move {
             let connection = pool.connect().await?;
+            connection.note_taken(Instant::now());
             Ok(Checkout::new(Box::new(connection), slot, permits, pool))
         });
         match timeout(limit, task).await {
@@ -88,19 +100,26 @@ impl Pool {
         let closed = |_| Error::Closed(Arc::clone(self.name()));
         let _turn = self.0.connecting.acquire().await.map_err(closed)?;
         let _constructing = self.0.counters.constructing();
-        let slot = Arc::clone(&self.0.slots).acquire_owned().await.map_err(closed)?;
-        let attempt = self.begin_attempt()?;
-        match self.0.connector.connect().await {
+        let slot = self.0.slots.take().await.map_err(closed)?;
+        let breaker = self.breaker();
+        let attempt = self.begin_attempt(breaker.as_deref())?;
+        // Before the server is chosen: whatever changes meanwhile, it is one of the old ones then.
+        let generation = self.0.servers.generation();
+        let connector = self.0.wiring.load().connector.clone();
+        match connector.connect().await {
             Ok(connected) => {
                 attempt.succeeded();
+                let expires = self.expiry();
+                let options = self.options();
                 let options = ConnectionOptions {
-                    statement_cache_size: self.0.options.behavior.statement_cache_size as usize,
-                    max_message: self.0.options.max_message,
-                    expires: self.expiry(),
+                    statement_cache_size: options.behavior.statement_cache_size as usize,
+                    max_message: options.max_message,
+                    expires,
                     cache: Arc::clone(self.0.counters.cache()),
                 };
                 self.0.counters.connected();
-                Ok(ServerConnection::new(connected, &options, slot))
+                let place = self.0.servers.add(&connected, generation);
+                Ok(ServerConnection::new(connected, &options, slot, place))
             }
             Err(error) => {
                 attempt.failed(&error);
@@ -111,8 +130,13 @@ impl Pool {
         }
     }
 
+    /// Whether a connection is one that callers may get: opened since the last renewal.
+    pub(super) fn is_current(&self, connection: &ServerConnection) -> bool {
+        connection.generation() == self.0.servers.generation()
+    }
+
     fn expiry(&self) -> Option<Instant> {
-        let lifetime = self.0.options.pool.max_lifetime.limit()?;
+        let lifetime = self.options().pool.max_lifetime.limit()?;
         let share = 1.0 - rand::rng().random_range(0.0..LIFETIME_JITTER);
         Some(Instant::now() + lifetime.mul_f64(share))
     }

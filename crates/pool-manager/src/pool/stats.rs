@@ -21,6 +21,10 @@ pub struct PoolStats {
     pub active_connections: u32,
     /// Callers waiting for one.
     pub waiting_clients: u32,
+    /// How long the one of them has waited that came first.
+    pub longest_wait: Duration,
+    /// How long callers had connections, until they gave them back.
+    pub busy_duration: Duration,
     /// Connections handed out since the start.
     pub total_acquired: u64,
     /// Connections taken back since the start.
@@ -114,6 +118,8 @@ pub(super) struct Gauges {
     pub(super) max: u32,
     pub(super) max_held: u32,
     pub(super) waiting: usize,
+    pub(super) longest_wait: Duration,
+    pub(super) busy: Duration,
     pub(super) canceled: u64,
     pub(super) breaker: Option<CircuitBreakerState>,
 }
@@ -265,6 +271,8 @@ impl Counters {
             idle_connections: gauges.idle,
             active_connections: (gauges.total - gauges.idle).saturating_sub(constructing),
             waiting_clients: u32::try_from(gauges.waiting).unwrap_or(u32::MAX),
+            longest_wait: gauges.longest_wait,
+            busy_duration: gauges.busy,
             total_acquired: acquired.count(),
             total_released: read(&self.released),
             acquire_count: acquired.count(),

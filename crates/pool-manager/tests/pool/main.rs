@@ -7,6 +7,7 @@ mod cancel;
 mod classes;
 mod commit;
 mod common;
+mod control;
 mod drops;
 mod held;
 mod idle;

@@ -5,6 +5,7 @@
 mod auto;
 mod breaker;
 mod cancel;
+mod console;
 mod differential;
 mod disconnects;
 mod docs;

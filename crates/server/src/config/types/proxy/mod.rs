@@ -17,6 +17,8 @@ use crate::config::values::{FileMode, ListenAddress, OptionalAddress};
 
 /// Most users.
 const MAX_USERS: usize = 10_000;
+/// Longest name that PostgreSQL keeps apart.
+const MAX_NAME: usize = 63;
 /// What `auth_query: default` stands for; pg_authid is for superusers only.
 const DEFAULT_AUTH_QUERY: &str = "SELECT rolname, rolpassword, rolvaliduntil FROM pg_authid \
                                   WHERE rolname = $1 AND rolcanlogin";
@@ -52,6 +54,10 @@ pub struct ProxyConfig {
     /// Query for users who are not named: their name is $1, and it answers with name, stored password
     /// and, as it likes, until when that is valid; default = pg_authid, empty = none.
     pub auth_query: String,
+    /// Users who may give orders in the admin console (database pgbouncer or pgpool).
+    pub admin_users: Vec<String>,
+    /// Users who may look at it.
+    pub stats_users: Vec<String>,
     /// A client that has had a transaction open this long is disconnected; 0 = never.
     pub transaction_timeout: GoDuration,
     /// A client that has waited this long for a server connection is told so by a notice; 0 = never.
@@ -110,6 +116,8 @@ impl Default for ProxyConfig {
             tls: ProxyTlsConfig::default(),
             users: BTreeMap::new(),
             auth_query: String::new(),
+            admin_users: Vec::new(),
+            stats_users: Vec::new(),
             transaction_timeout: GoDuration::ZERO,
             wait_notice: GoDuration::from_secs(5),
         }
@@ -124,6 +132,17 @@ pub struct DoorKeys {
     pub users: Vec<User>,
     /// The query for all others.
     pub auth_query: Option<String>,
+}
+
+/// A list of users of the admin console.
+fn check_names(key: &str, users: &[String]) -> Result<(), SettingError> {
+    if users.len() > MAX_USERS {
+        return Err(SettingError::new(key, format!("more than {MAX_USERS} users")));
+    }
+    match users.iter().find(|name| !(1..=MAX_NAME).contains(&name.len())) {
+        Some(_) => Err(SettingError::new(key, format!("a user's name has 1 to {MAX_NAME} bytes"))),
+        None => Ok(()),
+    }
 }
 
 impl ProxyConfig {
@@ -143,6 +162,10 @@ impl ProxyConfig {
         }
         if self.users.len() > MAX_USERS {
             return Err(SettingError::new("users", format!("more than {MAX_USERS} users")));
+        }
+        for (key, users) in [("admin_users", &self.admin_users), ("stats_users", &self.stats_users)]
+        {
+            check_names(key, users)?;
         }
         let needs_password =
             !matches!(self.auth_mode, Some(AuthMode::None | AuthMode::Trust | AuthMode::Cert));
