@@ -55,7 +55,9 @@ async fn the_next_session_finds_nothing_of_the_one_before() {
     assert_ne!(next.rows("SHOW work_mem").await, ["9MB"]);
     assert_eq!(next.rows("SELECT count(*) FROM pg_prepared_statements").await, ["0"]);
     assert_eq!(next.rows("SELECT count(*) FROM pg_listening_channels()").await, ["0"]);
-    assert_eq!(next.rows("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").await, ["0"]);
+    let locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database =
+        (SELECT oid FROM pg_database WHERE datname = current_database())";
+    assert_eq!(next.rows(locks).await, ["0"]);
     assert_eq!(refused(&mut next, "SELECT lastval()").await.code(), "55000");
     assert_eq!(say(&mut next, &[bind("", "named", &[]), sync()]).await, "E(26000) Z(I)");
 }
