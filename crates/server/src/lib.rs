@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod listen;
 mod logging;
+pub mod reload;
 pub mod rpc;
 pub mod serve;
 mod time;

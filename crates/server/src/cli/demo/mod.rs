@@ -78,7 +78,7 @@ async fn demo(mut config: Config) -> Result<(), DemoError> {
     output::line("Starting a throw-away PostgreSQL with sample data ...");
     let cluster = tokio::select! {
         started = Cluster::start() => started?,
-        () = signals.next() => {
+        _ = signals.next() => {
             output::line("Interrupted; nothing is left of it.");
             return Err(DemoError::Interrupted);
         }
@@ -88,7 +88,7 @@ async fn demo(mut config: Config) -> Result<(), DemoError> {
     primary.port = Some(PORT);
     primary.user = Some(USER.to_owned());
     primary.database = Some(DATABASE.to_owned());
-    serve_until(&config, signals, |server| announce(&cluster, server)).await?;
+    serve_until(&config, None, signals, |server| announce(&cluster, server)).await?;
     output::line("Removing PostgreSQL and its data ...");
     drop(cluster);
     Ok(())

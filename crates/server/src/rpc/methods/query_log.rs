@@ -22,7 +22,7 @@ pub(super) fn log(
     took: Option<Duration>,
     error: Option<&Error>,
 ) {
-    let options = &context.service.options;
+    let options = &context.live.options;
     let slow = options.slow_query.zip(took).is_some_and(|(limit, took)| took >= limit);
     if !slow && !options.log_queries {
         return;
