@@ -6,5 +6,6 @@ mod commands;
 mod demo;
 mod logging;
 mod memory;
+mod reload;
 mod serve;
 mod support;
