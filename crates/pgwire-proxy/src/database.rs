@@ -9,6 +9,7 @@ use std::time::Instant;
 use bytes::BytesMut;
 use lru::LruCache;
 use pool_manager::classify::Classification;
+use pool_manager::dsn::ConnectParams;
 use pool_manager::{Backends, Checkout, DatabasePool, Error, Parameters, Route, Settings};
 
 use crate::auth::Users;
@@ -59,6 +60,8 @@ pub struct Database {
     pub cache_unnamed: bool,
     /// The database's own name at the server, by which clients may ask for it, too.
     pub server_name: String,
+    /// How its primary is reached.
+    origin: ConnectParams,
     /// Most clients of it at the same time.
     limit: Arc<ClientLimit>,
     /// For users who log in at the server by a name of their own.
@@ -82,6 +85,8 @@ pub struct DatabaseOptions {
     pub server_name: String,
     /// Most clients of it at the same time.
     pub max_clients: Option<usize>,
+    /// How its primary is reached.
+    pub origin: ConnectParams,
 }
 
 /// What clients of a database have in common.
@@ -101,7 +106,8 @@ struct Shared {
 impl Database {
     /// A database that clients reach by the pool's name, or by `server_name`.
     pub fn new(backends: Backends, options: DatabaseOptions) -> Self {
-        let DatabaseOptions { mode, users, cache_unnamed, server_name, max_clients } = options;
+        let DatabaseOptions { mode, users, cache_unnamed, server_name, max_clients, origin } =
+            options;
         let (limit, own) = (ClientLimit::new(max_clients), BTreeMap::new());
         Self {
             backends,
@@ -109,6 +115,7 @@ impl Database {
             users,
             cache_unnamed,
             server_name,
+            origin,
             limit,
             own,
             shared: Arc::default(),
@@ -126,6 +133,7 @@ impl Database {
             cache_unnamed: self.cache_unnamed,
             server_name: self.server_name.clone(),
             max_clients: None,
+            origin: pool.params(),
         };
         self.own.insert(user, Arc::new(Self::new(Backends::single(pool), options)));
     }
@@ -137,8 +145,10 @@ impl Database {
         self.limit = Arc::clone(&before.limit);
         self.users.continue_from(&before.users);
         self.shared = Arc::clone(&before.shared);
-        // Reported parameters may be others now.
-        self.shared.with_greetings(LruCache::clear);
+        if self.origin != before.origin {
+            // Reported parameters may be others there.
+            self.shared.with_greetings(LruCache::clear);
+        }
         for (user, own) in &mut self.own {
             let (Some(old), Some(own)) = (before.own.get(user), Arc::get_mut(own)) else {
                 continue;

@@ -1,10 +1,10 @@
 //! From the configuration to pools, doors and their options. It listens nowhere.
 
-use std::sync::Arc;
-
-use pgwire_proxy::{Database, DatabaseOptions, Mode, Proxy, ProxyOptions, UserLookup, Users};
+use pgwire_proxy::{Database, DatabaseOptions, Mode, ProxyOptions, UserLookup, Users};
 use pool_manager::config::BackendConfig;
-use pool_manager::{Backend, Backends, DatabasePool, HeldLimits, PoolLimits, RoutingRules};
+use pool_manager::{
+    Backend, Backends, DatabasePool, HeldLimits, PoolLimits, PoolPlan, PoolRegistry, RoutingRules,
+};
 
 use crate::config::{ByteSize, Config, PoolMode, SettingError, UserConfig};
 use crate::query_log::QueryLog;
@@ -26,26 +26,85 @@ pub(crate) struct Pools {
     pub(crate) own: Vec<OwnPool>,
 }
 
-/// A pool for each server of each database, and one for each user who logs in as somebody else.
-pub(crate) fn pools(config: &Config) -> Result<Pools, ServeError> {
-    let limits = PoolLimits {
+/// What there is of an earlier configuration, and how it is to change.
+#[derive(Default)]
+pub(crate) struct Existing<'a> {
+    registry: Option<&'a PoolRegistry>,
+    changes: Vec<(DatabasePool, PoolPlan)>,
+}
+
+impl<'a> Existing<'a> {
+    pub(crate) fn of(registry: &'a PoolRegistry) -> Self {
+        Self { registry: Some(registry), changes: Vec::new() }
+    }
+
+    /// The pool of the plan's name if there is one, which is to become as planned, or a new one.
+    fn pool(&mut self, plan: PoolPlan) -> DatabasePool {
+        let known = self.registry.and_then(|registry| registry.get_pool(plan.name()).ok());
+        let Some(pool) = known else { return plan.build() };
+        self.changes.push((pool.clone(), plan));
+        pool.clone()
+    }
+
+    /// Has the pools that there were become as planned.
+    pub(crate) fn change(self) {
+        self.changes.into_iter().for_each(|(pool, plan)| pool.adopt(plan));
+    }
+}
+
+/// Checks all that a configuration can be wrong in beyond its own limits: files, passwords, patterns.
+pub(crate) fn check(config: &Config) -> Result<(), ServeError> {
+    let limits = pool_limits(config);
+    for (database, backend) in config.primaries() {
+        PoolPlan::new(database, database, backend, limits)?;
+        let (replicas, routing) = config.replication(database);
+        for replica in replicas {
+            PoolPlan::new(database, database, &replica.beside(backend), limits)?;
+        }
+        routing.rules().map_err(|error| within("pgpool.routing", error))?;
+        if config.proxy.address.get().is_none() {
+            continue;
+        }
+        let keys = config.proxy.keys_for(backend).map_err(|error| within("pgpool.proxy", error))?;
+        Users::new(keys.mode.into(), keys.users, None)?;
+        for given in config.proxy.users.values().filter(|given| !given.server_user.is_empty()) {
+            let own = own_backend(backend, given);
+            let own = own.map_err(|error| within("pgpool.proxy.users", error))?;
+            PoolPlan::new(database, database, &own, limits)?;
+        }
+    }
+    config.proxy.tls.server().map_err(|error| within("pgpool.proxy", error))?;
+    Ok(())
+}
+
+fn within(section: &str, error: SettingError) -> ServeError {
+    ServeError::Proxy(error.within(section))
+}
+
+fn pool_limits(config: &Config) -> PoolLimits {
+    PoolLimits {
         max_message: bytes(config.rpc.max_frame_size),
         slow_threshold: config.logging.slow_query.threshold.get(),
         breaker: config.features.circuit_breaker.limits(),
         top_statements: config.monitoring.counted_statements(),
-    };
-    let within = |error: SettingError| ServeError::Proxy(error.within("pgpool.proxy.users"));
+    }
+}
+
+/// A pool for each server of each database, and one for each user who logs in as somebody else.
+pub(crate) fn pools(config: &Config, existing: &mut Existing<'_>) -> Result<Pools, ServeError> {
+    let limits = pool_limits(config);
     let mut pools = Pools::default();
     for (database, backend) in config.primaries() {
         let database = database.to_owned();
-        pools.databases.push(backends(config, &database, backend, limits)?);
+        pools.databases.push(backends(config, &database, backend, existing)?);
         for (user, given) in &config.proxy.users {
             if given.server_user.is_empty() || config.proxy.address.get().is_none() {
                 continue;
             }
-            let own = own_backend(backend, given).map_err(within)?;
-            let pool =
-                DatabasePool::of_database(&database, &format!("{database}@{user}"), &own, limits)?;
+            let own = own_backend(backend, given);
+            let own = own.map_err(|error| within("pgpool.proxy.users", error))?;
+            let name = format!("{database}@{user}");
+            let pool = existing.pool(PoolPlan::new(&database, &name, &own, limits)?);
             let (database, user) = (database.clone(), user.clone());
             pools.own.push(OwnPool { database, user, pool });
         }
@@ -58,21 +117,25 @@ fn backends(
     config: &Config,
     database: &str,
     primary: &BackendConfig,
-    limits: PoolLimits,
+    existing: &mut Existing<'_>,
 ) -> Result<Backends, ServeError> {
+    let limits = pool_limits(config);
     let (replicas, routing) = config.replication(database);
-    let within = |error: SettingError| ServeError::Proxy(error.within("pgpool.routing"));
-    let pool = DatabasePool::with_limits(database, primary, limits)?;
+    let pool = existing.pool(PoolPlan::new(database, database, primary, limits)?);
     let mut others = Vec::new();
     for (index, replica) in replicas.iter().enumerate() {
         let name = format!("{database}/replica{}", index + 1);
-        let pool = DatabasePool::of_database(database, &name, &replica.beside(primary), limits)?;
-        others.push(Backend { pool, weight: replica.weight });
+        let plan = PoolPlan::new(database, &name, &replica.beside(primary), limits)?;
+        others.push(Backend { pool: existing.pool(plan), weight: replica.weight });
     }
     // Nothing is routed by them where there is one server.
     let rules = if others.is_empty() { Ok(RoutingRules::default()) } else { routing.rules() };
-    let rules = rules.map_err(within)?;
-    Ok(Backends::new(Backend { pool, weight: 1 }, others, rules, routing.options()))
+    let rules = rules.map_err(|error| within("pgpool.routing", error))?;
+    let backends = Backends::new(Backend { pool, weight: 1 }, others, rules, routing.options());
+    Ok(match existing.registry.and_then(|registry| registry.database(database).ok()) {
+        Some(before) => backends.continuing(before),
+        None => backends,
+    })
 }
 
 /// The same backend for a user of its own: connected to when first needed.
@@ -86,8 +149,11 @@ fn own_backend(backend: &BackendConfig, user: &UserConfig) -> Result<BackendConf
     Ok(own)
 }
 
-/// The PostgreSQL door to these pools.
-pub(crate) fn proxy(config: &Config, pools: &Pools) -> Result<Arc<Proxy>, ServeError> {
+/// The databases of the PostgreSQL door, and its limits.
+pub(crate) fn door(
+    config: &Config,
+    pools: &Pools,
+) -> Result<(Vec<Database>, ProxyOptions), ServeError> {
     let within = |error: SettingError| ServeError::Proxy(error.within("pgpool.proxy"));
     let mut databases = Vec::new();
     for (name, backend) in config.primaries() {
@@ -104,7 +170,8 @@ pub(crate) fn proxy(config: &Config, pools: &Pools) -> Result<Arc<Proxy>, ServeE
             PoolMode::Transaction => Mode::Transaction,
             PoolMode::Auto => Mode::Auto,
         };
-        let server_name = backend.connect_params().map_err(within)?.database;
+        let origin = backend.connect_params().map_err(within)?;
+        let server_name = origin.database.clone();
         let behavior = &backend.behavior;
         let mut database = Database::new(
             backends.clone(),
@@ -114,6 +181,7 @@ pub(crate) fn proxy(config: &Config, pools: &Pools) -> Result<Arc<Proxy>, ServeE
                 cache_unnamed: behavior.cache_unnamed && behavior.statement_cache_size > 0,
                 server_name,
                 max_clients: Some(behavior.max_clients as usize).filter(|most| *most > 0),
+                origin,
             },
         );
         for own in pools.own.iter().filter(|own| own.database == name) {
@@ -135,7 +203,7 @@ pub(crate) fn proxy(config: &Config, pools: &Pools) -> Result<Arc<Proxy>, ServeE
         admin_users: config.proxy.admin_users.clone(),
         stats_users: config.proxy.stats_users.clone(),
     };
-    Ok(Proxy::new(databases, options))
+    Ok((databases, options))
 }
 
 /// A configured size; checked against a limit far below a 32-bit machine's.

@@ -10,6 +10,7 @@ mod logging;
 mod monitoring;
 pub mod notify;
 pub mod query_log;
+pub mod reload;
 pub mod rpc;
 pub mod serve;
 mod time;

@@ -8,11 +8,12 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::config::ListenAddress;
@@ -62,6 +63,43 @@ pub enum Accepted {
     Tcp(TcpStream),
     /// Over a Unix-domain socket.
     Unix(UnixStream),
+}
+
+/// How many clients may be connected at a listener.
+pub struct Places {
+    most: AtomicUsize,
+    taken: AtomicUsize,
+}
+
+/// One client's place; given back when dropped.
+pub struct Place(Arc<Places>);
+
+impl Places {
+    /// So many.
+    pub fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self { most: AtomicUsize::new(most), taken: AtomicUsize::new(0) })
+    }
+
+    /// Has it be so many from now on. Those who are connected stay.
+    pub fn resize(&self, most: usize) {
+        self.most.store(most, Ordering::Relaxed);
+    }
+
+    fn most(&self) -> usize {
+        self.most.load(Ordering::Relaxed)
+    }
+
+    fn take(self: &Arc<Self>) -> Option<Place> {
+        let before = self.taken.fetch_add(1, Ordering::Relaxed);
+        let place = Place(Arc::clone(self));
+        (before < self.most()).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.taken.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 enum Kind {
@@ -123,18 +161,18 @@ impl BoundListener {
     pub async fn serve<F: Future<Output = ()> + Send + 'static>(
         self,
         name: &'static str,
-        max_connections: usize,
+        places: Arc<Places>,
         mut stop: watch::Receiver<bool>,
-        serve_client: impl Fn(Accepted, OwnedSemaphorePermit) -> F,
+        serve_client: impl Fn(Accepted, Place) -> F,
     ) {
-        let places = Arc::new(Semaphore::new(max_connections));
         let mut clients = JoinSet::new();
         loop {
             tokio::select! {
                 () = stopped(&mut stop) => break,
                 accepted = self.accept() => match accepted {
                     Ok(socket) => {
-                        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                        let Some(place) = places.take() else {
+                            let max_connections = places.most();
                             tracing::warn!(max_connections, "{name} client refused: too many");
                             continue;
                         };

@@ -7,19 +7,21 @@
 //! While draining everything works on, new connections included: RoadRunner's HTTP workers still
 //! finish requests, and one of those may connect only now.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pgwire_proxy::{BadCredential, ClientStream, Proxy};
-use pool_manager::{Error, PoolRegistry};
+use pgwire_proxy::{BadCredential, ClientStream, Control, Proxy, ShutdownKind};
+use pool_manager::{DatabasePool, Error, PoolRegistry};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::assemble;
+use crate::assemble::{self, Existing};
 use crate::config::{Config, ListenAddress, SettingError};
-use crate::listen::{Accepted, BoundListener, ListenError};
+use crate::listen::{Accepted, BoundListener, ListenError, Places};
 use crate::monitoring::{self, Monitor, Offers};
 use crate::notify::Notifier;
+use crate::reload::{Reloader, Source};
 use crate::rpc::{self, Service};
 
 /// How long rolling back may take after the grace, and then closing the pools.
@@ -30,7 +32,7 @@ const DRAIN_POLL: Duration = Duration::from_millis(20);
 const PARENT_POLL: Duration = Duration::from_millis(500);
 /// Connections of the PostgreSQL door beyond `proxy.max_clients`: for those that are told that
 /// there are too many, and for cancel requests.
-const SPARE_CONNECTIONS: usize = 100;
+pub(crate) const SPARE_CONNECTIONS: u32 = 100;
 
 /// Why the server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -60,19 +62,32 @@ pub struct Server {
     proxy_listener: Option<BoundListener>,
     monitor: Arc<Monitor>,
     http_listeners: Vec<(BoundListener, Offers)>,
-    grace: Duration,
-    max_rpc_connections: usize,
-    max_proxy_connections: usize,
+    reloader: Arc<Reloader>,
+    rpc_places: Arc<Places>,
+    proxy_places: Arc<Places>,
 }
 
 impl Server {
     /// Builds the pools and listens. With `enabled: false` there are neither.
     pub async fn start(config: &Config) -> Result<Self, ServeError> {
-        let pools =
-            if config.enabled { assemble::pools(config)? } else { assemble::Pools::default() };
+        Self::start_from(config, None).await
+    }
+
+    /// The same with a `source` from which the configuration can be read again.
+    ///
+    /// # Errors
+    /// A pool cannot be built, or an address not be listened on.
+    pub async fn start_from(config: &Config, source: Option<Source>) -> Result<Self, ServeError> {
+        let pools = match config.enabled {
+            true => assemble::pools(config, &mut Existing::default())?,
+            false => assemble::Pools::default(),
+        };
         let proxy_address = config.proxy.address.get().filter(|_| config.enabled);
         let proxy = match proxy_address {
-            Some(_) => Some(assemble::proxy(config, &pools)?),
+            Some(_) => {
+                let (databases, options) = assemble::door(config, &pools)?;
+                Some(Proxy::new(databases, options))
+            }
             None => None,
         };
         let own = pools.own.into_iter().map(|own| own.pool);
@@ -93,6 +108,14 @@ impl Server {
         };
         let http_listeners =
             if config.enabled { http_listeners(config).await? } else { Vec::new() };
+        let proxy_places = Places::new((config.proxy.max_clients + SPARE_CONNECTIONS) as usize);
+        let places = Arc::clone(&proxy_places);
+        let reloader = Reloader::new(config, source, &service, proxy.as_ref(), places);
+        let control: Arc<dyn Control> = Arc::clone(&reloader) as Arc<dyn Control>;
+        service.control_by(Arc::downgrade(&control));
+        if let Some(proxy) = &proxy {
+            proxy.control_by(control);
+        }
         Ok(Self {
             monitor: Arc::new(Monitor::new(config, Arc::clone(&service), proxy.clone())),
             service,
@@ -100,10 +123,15 @@ impl Server {
             rpc_listener,
             proxy_listener,
             http_listeners,
-            grace: config.shutdown.grace.get(),
-            max_rpc_connections: config.rpc.max_connections as usize,
-            max_proxy_connections: config.proxy.max_clients as usize + SPARE_CONNECTIONS,
+            reloader,
+            rpc_places: Places::new(config.rpc.max_connections as usize),
+            proxy_places,
         })
+    }
+
+    /// Who changes its configuration.
+    pub(crate) fn reloader(&self) -> Arc<Reloader> {
+        Arc::clone(&self.reloader)
     }
 
     /// The service, for callers inside the process.
@@ -132,25 +160,25 @@ impl Server {
     }
 
     /// Serves until `stop` resolves, then drains: everything works on until nobody is connected
-    /// or the grace is over. A resolved `stop_now` ends the draining at once.
+    /// or the grace is over. A resolved `stop_now` ends the draining at once. The console may order
+    /// other ways to end.
     pub async fn run(mut self, stop: impl Future<Output = ()>, stop_now: impl Future<Output = ()>) {
         let (stop_listening, stopped) = watch::channel(false);
         let doors = self.open_doors(&stopped);
         let watching = self.begin_watching(&stopped);
-        stop.await;
-        tracing::info!(grace = ?self.grace, "draining");
-        self.monitor.drains();
-        let drained = async {
-            while self.clients() > 0 {
-                tokio::time::sleep(DRAIN_POLL).await;
-            }
+        let mut stop = pin!(stop);
+        let order = tokio::select! {
+            () = &mut stop => None,
+            kind = self.reloader.ordered() => Some(kind),
         };
-        tokio::select! {
-            () = drained => {}
-            () = tokio::time::sleep(self.grace) => {
-                tracing::info!(clients = self.clients(), "the grace is over");
+        self.monitor.drains();
+        match order {
+            None => self.drain(stop_now).await,
+            Some(ShutdownKind::Now) => {}
+            Some(kind) => {
+                stop_listening.send_replace(true);
+                self.wait_for(kind, stop).await;
             }
-            () = stop_now => tracing::info!("ended by a second signal"),
         }
         stop_listening.send_replace(true);
         self.send_clients_away().await;
@@ -162,9 +190,51 @@ impl Server {
             task.abort();
             let _ = task.await;
         }
-        let closing = self.service.registry.iter().map(|pool| pool.close(CLOSE_LIMIT));
+        let live = self.service.live();
+        let closing = live.registry.iter().map(|pool| pool.close(CLOSE_LIMIT));
         futures_util::future::join_all(closing).await;
         tracing::info!("stopped");
+    }
+
+    /// Everything works on until nobody is connected, the grace is over, or the end is to be now.
+    async fn drain(&self, stop_now: impl Future<Output = ()>) {
+        let grace = self.reloader.grace();
+        tracing::info!(?grace, "draining");
+        let ordered_now = async {
+            while self.reloader.ordered().await != ShutdownKind::Now {
+                tokio::time::sleep(DRAIN_POLL).await;
+            }
+        };
+        tokio::select! {
+            () = self.nobody_left() => {}
+            () = tokio::time::sleep(grace) => {
+                tracing::info!(clients = self.clients(), "the grace is over");
+            }
+            () = stop_now => tracing::info!("ended by a second signal"),
+            () = ordered_now => {}
+        }
+    }
+
+    /// Nobody new is let in; however long it takes, until those inside have left or `stop` resolves.
+    async fn wait_for(&self, kind: ShutdownKind, stop: impl Future<Output = ()>) {
+        let live = self.service.live();
+        let done = async {
+            if kind == ShutdownKind::WaitForClients {
+                return self.nobody_left().await;
+            }
+            live.registry.iter().for_each(DatabasePool::pause);
+            futures_util::future::join_all(live.registry.iter().map(DatabasePool::paused)).await;
+        };
+        tokio::select! {
+            () = done => {}
+            () = stop => tracing::info!("ended by a signal"),
+        }
+    }
+
+    async fn nobody_left(&self) {
+        while self.clients() > 0 {
+            tokio::time::sleep(DRAIN_POLL).await;
+        }
     }
 
     /// Starts to accept clients.
@@ -173,13 +243,13 @@ impl Server {
         if let Some(listener) = self.rpc_listener.take() {
             let service = Arc::clone(&self.service);
             let serve = move |socket, place| rpc::serve_client(Arc::clone(&service), socket, place);
-            let max = self.max_rpc_connections;
-            doors.push(tokio::spawn(listener.serve("RPC", max, stopped.clone(), serve)));
+            let places = Arc::clone(&self.rpc_places);
+            doors.push(tokio::spawn(listener.serve("RPC", places, stopped.clone(), serve)));
         }
         if let Some((listener, proxy)) = self.proxy_listener.take().zip(self.proxy.clone()) {
             let serve = move |socket, place| Arc::clone(&proxy).serve(client_stream(socket), place);
-            let max = self.max_proxy_connections;
-            doors.push(tokio::spawn(listener.serve("proxy", max, stopped.clone(), serve)));
+            let places = Arc::clone(&self.proxy_places);
+            doors.push(tokio::spawn(listener.serve("proxy", places, stopped.clone(), serve)));
         }
         doors
     }
@@ -195,8 +265,8 @@ impl Server {
             let serve = move |socket, place| {
                 monitoring::serve_client(Arc::clone(&monitor), offers, socket, place)
             };
-            let max = monitoring::MAX_CONNECTIONS;
-            tasks.push(tokio::spawn(listener.serve("HTTP", max, stopped.clone(), serve)));
+            let places = Places::new(monitoring::MAX_CONNECTIONS);
+            tasks.push(tokio::spawn(listener.serve("HTTP", places, stopped.clone(), serve)));
         }
         tasks
     }
@@ -259,37 +329,53 @@ fn client_stream(socket: Accepted) -> ClientStream {
 ///
 /// # Errors
 /// The server cannot start.
-pub async fn serve(config: &Config, parent: Option<u32>) -> Result<(), ServeError> {
+pub async fn serve(
+    config: &Config,
+    source: Option<Source>,
+    parent: Option<u32>,
+) -> Result<(), ServeError> {
     let mut signals = Signals::new().map_err(ServeError::Signals)?;
     signals.parent = parent;
     let notifier = Notifier::from_env(&|name| std::env::var_os(name));
-    serve_until(config, signals, notifier, |_| {}).await
+    serve_until(config, source, signals, notifier, |_| {}).await
 }
 
 /// [`serve`] with signals that were listened for already; `ready` is called once, when the server
 /// listens.
 pub(crate) async fn serve_until(
     config: &Config,
+    source: Option<Source>,
     mut signals: Signals,
     notifier: Notifier,
     ready: impl FnOnce(&Server),
 ) -> Result<(), ServeError> {
-    let server = Server::start(config).await?;
+    let reloads = source.is_some();
+    let server = Server::start_from(config, source).await?;
     announce(&server);
     ready(&server);
-    notifier.ready(&status(&server));
+    let status = status(&server);
+    notifier.ready(&status);
     let notifier = Arc::new(notifier);
     let alive = Arc::clone(&notifier);
     let alive = tokio::spawn(async move { alive.keep_alive().await });
     let (first, mut seen) = watch::channel(0);
+    let reloader = server.reloader();
+    let grace = reloader.grace();
+    let manager = Arc::clone(&notifier);
     let signals = tokio::spawn(async move {
         loop {
-            signals.next().await;
-            first.send_modify(|count| *count += 1);
+            match signals.next().await {
+                Signal::Reload if reloads => {
+                    manager.reloading();
+                    // The log has the result.
+                    let _ = reloader.reload().await;
+                    manager.ready(&status);
+                }
+                Signal::End | Signal::Reload => first.send_modify(|count| *count += 1),
+            }
         }
     });
     let mut seen_again = seen.clone();
-    let grace = server.grace;
     let stop = async move {
         let _ = seen.wait_for(|count| *count >= 1).await;
         notifier.stopping(grace);
@@ -310,7 +396,7 @@ fn status(server: &Server) -> String {
     if doors.is_empty() {
         return "Idle: pgpool.enabled is false".to_owned();
     }
-    format!("Serving at {}; pools: {}", doors.join(", "), server.service.registry.iter().count())
+    format!("Serving at {}", doors.join(", "))
 }
 
 fn announce(server: &Server) {
@@ -325,15 +411,25 @@ fn announce(server: &Server) {
     for (address, what) in server.http_addresses() {
         tracing::info!(%address, "listening for HTTP: {what}");
     }
-    for pool in server.service.registry.iter() {
+    for pool in server.service.live().registry.iter() {
         tracing::info!(pool = pool.name(), max_connections = pool.stats().max_connections, "pool");
     }
 }
 
-/// SIGINT and SIGTERM, and the end of the parent process where that matters.
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// The end.
+    End,
+    /// The configuration to be read again.
+    Reload,
+}
+
+/// SIGINT, SIGTERM and SIGHUP, and the end of the parent process where that matters.
 pub(crate) struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    hang_up: tokio::signal::unix::Signal,
     /// Its id, until it has ended.
     parent: Option<u32>,
 }
@@ -344,13 +440,15 @@ impl Signals {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
             parent: None,
         })
     }
 
     /// Resolves at the next of them. Cancel safe.
-    pub(crate) async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) -> Signal {
         tokio::select! {
+            _ = self.hang_up.recv() => return Signal::Reload,
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
             () = orphaned(self.parent) => {
@@ -358,6 +456,7 @@ impl Signals {
                 tracing::warn!("the parent process has ended, and so does this one");
             }
         }
+        Signal::End
     }
 }
 

@@ -12,5 +12,5 @@ mod setup;
 
 pub use replicated::{Replicated, WHERE};
 pub use reply::{eventually, failed, in_time, ok};
-pub use server::{TestServer, config};
+pub use server::{ConfigFile, TestServer, config};
 pub use setup::{Linked, Setup};

@@ -1,10 +1,11 @@
 //! A server on a thread and a runtime of its own, so that it neither borrows the test's threads
 //! nor is held up by them. It never outlives the process, and is told to stop when dropped.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use rr_pgpool::config::Config;
+use rr_pgpool::reload::Source;
 use rr_pgpool::rpc::Service;
 use rr_pgpool::serve::{ServeError, Server};
 use serde_json::{Value, json};
@@ -47,6 +48,23 @@ fn lay_over(base: &mut Value, more: &Value) {
     }
 }
 
+/// What a server finds when it reads its configuration again.
+#[derive(Clone)]
+pub struct ConfigFile(Arc<Mutex<Result<Config, String>>>);
+
+impl ConfigFile {
+    /// A file that says this.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        Self(Arc::new(Mutex::new(Ok(config.clone()))))
+    }
+
+    /// Has it say something else, or be wrong.
+    pub fn write(&self, contents: Result<Config, String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = contents;
+    }
+}
+
 /// A running server.
 pub struct TestServer {
     address: String,
@@ -74,11 +92,31 @@ impl TestServer {
 
     /// [`TestServer::start_on`], or why it does not start.
     pub async fn try_start(threads: usize, config: Config) -> Result<Self, ServeError> {
+        Self::try_start_from(threads, config, None).await
+    }
+
+    /// A server that reads its configuration again from what `file` is set to.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_from(config: Config, file: &ConfigFile) -> Self {
+        let file = Arc::clone(&file.0);
+        let source: Source =
+            Box::new(move || file.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        let started = Self::try_start_from(1, config, Some(source)).await;
+        started.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    async fn try_start_from(
+        threads: usize,
+        config: Config,
+        source: Option<Source>,
+    ) -> Result<Self, ServeError> {
         let (stops, stopped) = watch::channel(0);
         let (tell, started) = oneshot::channel();
         let thread = std::thread::spawn(move || {
             runtime(threads).block_on(async move {
-                match Server::start(&config).await {
+                match Server::start_from(&config, source).await {
                     Ok(server) => {
                         let http = server.http_addresses().map(|(address, _)| address).collect();
                         let addresses = (server.address(), server.proxy_address(), http);

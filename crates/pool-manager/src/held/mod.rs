@@ -224,9 +224,15 @@ impl HeldConnections {
         }
     }
 
+    /// Rolls back and ends everything that is on a server of that database, and waits until it is
+    /// done.
+    pub async fn end_database(&self, database: &str) {
+        self.0.end_all(Ending::Killed, |entry| entry.database() == database).await;
+    }
+
     /// Rolls back and ends everything, and waits until it is done.
     pub async fn end_all(&self) {
-        self.0.end_all(Ending::Shutdown).await;
+        self.0.end_all(Ending::Shutdown, |_| true).await;
     }
 }
 

@@ -27,6 +27,8 @@ pub(super) enum Ending {
     OwnerGone,
     /// Its server connection was lost, or a call on it was abandoned.
     Lost,
+    /// An administrator has ended all there was in its database.
+    Killed,
     /// The server is shutting down.
     Shutdown,
 }
@@ -36,7 +38,7 @@ impl Ending {
         match self {
             Self::Idle => SqlState::IDLE_IN_TRANSACTION_TIMEOUT,
             Self::Lifetime => SqlState::TRANSACTION_TIMEOUT,
-            Self::Finished | Self::OwnerGone | Self::Lost | Self::Shutdown => {
+            Self::Finished | Self::OwnerGone | Self::Lost | Self::Killed | Self::Shutdown => {
                 SqlState::INVALID_TRANSACTION_STATE
             }
         }
@@ -49,6 +51,7 @@ impl Ending {
             Self::Lifetime => "was rolled back: its max_lifetime is over",
             Self::OwnerGone => "was rolled back: the client that began it has left",
             Self::Lost => "is over: the server was lost, or a call on it was cut off",
+            Self::Killed => "was rolled back: an administrator has ended it (KILL)",
             Self::Shutdown => "was rolled back: the pool is shutting down",
         }
     }

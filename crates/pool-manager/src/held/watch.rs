@@ -37,9 +37,10 @@ impl Names {
         entry.let_go();
     }
 
-    /// The same for everything, waiting until all of it is rolled back.
-    pub(super) async fn end_all(&self, ending: Ending) {
-        let ended = self.all().into_iter().filter(|entry| self.retire(entry, ending));
+    /// The same for all of these, waiting until all of it is rolled back.
+    pub(super) async fn end_all(&self, ending: Ending, of: impl Fn(&Entry) -> bool) {
+        let chosen = self.all().into_iter().filter(|entry| of(entry));
+        let ended = chosen.filter(|entry| self.retire(entry, ending));
         let releases = ended.map(|entry| {
             log_end(&entry, ending);
             entry.release()

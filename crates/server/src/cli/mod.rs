@@ -1,4 +1,4 @@
-//! The command line: `serve`, `check-config`, `health`, `stats`, `exec`, `demo`, `completions`.
+//! The command line: `serve`, `check-config`, `health`, `stats`, `exec`, `reload`, `demo`, `completions`.
 //!
 //! Tables and colours on a terminal, plain text in a pipe; results on standard output, everything
 //! else on standard error.
@@ -10,6 +10,7 @@ mod exec;
 mod generate;
 mod health;
 mod output;
+mod reload;
 mod serve;
 mod stats;
 
@@ -54,8 +55,9 @@ enum Command {
     /// Serve goridge RPC and PostgreSQL clients until SIGINT or SIGTERM
     ///
     /// Reads the section `pgpool` of the configuration. After the first signal everything works on
-    /// until nobody is connected or `shutdown.grace` is over; a second signal ends it at once. The
-    /// log goes to standard error, one line per event.
+    /// until nobody is connected or `shutdown.grace` is over; a second signal ends it at once. SIGHUP
+    /// has it read its configuration again, as `rr-pgpool reload` does. The log goes to standard
+    /// error, one line per event.
     Serve(ServeArgs),
     /// Check a configuration and print what it comes down to
     ///
@@ -80,6 +82,12 @@ enum Command {
     /// Prints a table on a terminal, tab-separated lines in a pipe. The exit code is 1 when the
     /// statement failed or the server does not answer.
     Exec(exec::ExecArgs),
+    /// Have a running server read its configuration again
+    ///
+    /// Prints what has changed, one line per key. Clients stay connected. When anything is wrong with
+    /// the configuration nothing is changed, and the exit code is 1. SIGHUP does the same; the answer
+    /// is in the log then.
+    Reload(reload::ReloadArgs),
     /// Serve a throw-away PostgreSQL with sample data, and print what to try
     ///
     /// Makes a PostgreSQL of its own in a temporary directory, with the tables users and orders,
@@ -107,7 +115,7 @@ struct ServeArgs {
 }
 
 /// Which configuration to use.
-#[derive(Args)]
+#[derive(Args, Clone)]
 struct ConfigArgs {
     /// Configuration file
     #[arg(short = 'c', long = "config", default_value = ".rr.yaml", value_name = "FILE")]
@@ -167,11 +175,12 @@ impl ServerArgs {
 pub fn main() -> ExitCode {
     let env = |name: &str| std::env::var(name).ok();
     match Cli::parse().command {
-        Command::Serve(args) => serve::run(&args.config.options(&env), args.exit_with_parent),
+        Command::Serve(args) => serve::run(&args.config, args.exit_with_parent),
         Command::CheckConfig(args) => check_config::run(&args.options(&env)),
         Command::Health(args) => health::run(&args),
         Command::Stats(args) => stats::run(&args),
         Command::Exec(args) => exec::run(&args),
+        Command::Reload(args) => reload::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),

@@ -2,22 +2,33 @@
 
 use std::process::ExitCode;
 
-use super::{FAILED, output};
-use crate::config::{Config, LoadOptions};
+use super::{ConfigArgs, FAILED, output};
+use crate::config::Config;
+use crate::reload::Source;
 use crate::{logging, serve};
 
-pub(super) fn run(options: &LoadOptions<'_>, exit_with_parent: bool) -> ExitCode {
+pub(super) fn run(args: &ConfigArgs, exit_with_parent: bool) -> ExitCode {
+    let env = |name: &str| std::env::var(name).ok();
     // Before anything that takes time: it must not be gone already when it is looked at.
     let parent = exit_with_parent.then(std::os::unix::process::parent_id);
-    let config = match Config::load(options) {
+    let config = match Config::load(&args.options(&env)) {
         Ok(config) => config,
         Err(error) => return output::fail(error, FAILED),
     };
-    match with_runtime(&config, serve::serve(&config, parent)) {
+    match with_runtime(&config, serve::serve(&config, Some(source(args)), parent)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => output::fail(error, FAILED),
         Err(error) => output::fail(format_args!("cannot start: {error}"), FAILED),
     }
+}
+
+/// Reads the same file again, with the same overrides.
+fn source(args: &ConfigArgs) -> Source {
+    let args = args.clone();
+    Box::new(move || {
+        let env = |name: &str| std::env::var(name).ok();
+        Config::load(&args.options(&env)).map_err(|error| error.to_string())
+    })
 }
 
 /// Runs `future` with the log and as many threads as `config` says.

@@ -40,7 +40,8 @@ impl Monitor {
             let _ = at;
             return failures.clone();
         }
-        let checks = self.service.registry.databases().map(check);
+        let live = self.service.live();
+        let checks = live.registry.databases().map(check);
         let failures: Vec<_> =
             futures_util::future::join_all(checks).await.into_iter().flatten().collect();
         *known = Some((Instant::now(), failures.clone()));

@@ -10,12 +10,11 @@ use hyper::rt::{Read, Write};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{sleep, timeout};
 
 use super::Monitor;
 use super::routes::{self, Offers};
-use crate::listen::Accepted;
+use crate::listen::{Accepted, Place};
 
 /// How long a client may take to say what it wants, and may be idle in between.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -31,7 +30,7 @@ pub(crate) async fn serve_client(
     monitor: Arc<Monitor>,
     offers: Offers,
     socket: Accepted,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 ) {
     match socket {
         Accepted::Tcp(stream) => serve(monitor, offers, TokioIo::new(stream)).await,

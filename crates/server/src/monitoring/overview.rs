@@ -15,7 +15,8 @@ impl Monitor {
     /// All of it.
     pub(super) fn overview(&self) -> Value {
         let doors = self.proxy.as_ref().map(|proxy| proxy.stats()).unwrap_or_default();
-        let registry = &self.service.registry;
+        let live = self.service.live();
+        let registry = &live.registry;
         let databases: Vec<Value> =
             registry.databases().map(|database| self.database(database, &doors)).collect();
         let process = self.sampler.process();
@@ -50,7 +51,8 @@ impl Monitor {
                 shown
             })
             .collect();
-        let registry = &self.service.registry;
+        let live = self.service.live();
+        let registry = &live.registry;
         let known: Vec<&str> = database.pools().map(DatabasePool::name).collect();
         let own = registry.iter().filter(|pool| pool.database() == name);
         pools.extend(own.filter(|pool| !known.contains(&pool.name())).map(|own| {

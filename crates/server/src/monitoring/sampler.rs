@@ -94,7 +94,7 @@ impl Sampler {
 impl Counted {
     fn of(monitor: &Monitor) -> Self {
         let mut all = Self::default();
-        for stats in monitor.service.registry.iter().map(DatabasePool::stats) {
+        for stats in monitor.service.live().registry.iter().map(DatabasePool::stats) {
             all.times.add(&stats.query_times);
             all.errors += stats.error_count;
             all.active += stats.active_connections;

@@ -15,15 +15,14 @@ use std::time::Instant;
 use bytes::{Buf, BytesMut};
 use futures_util::stream::{FuturesUnordered, Stream};
 use goridge_framing::{FrameError, RpcDecoder, RpcFrame};
-use pool_manager::{Owner, RateExceeded, RequestBucket};
+use pool_manager::{Owner, RateExceeded, RateLimit, RequestBucket};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::dispatch::{answer, counts};
 use super::service::{Context, Service, Writes};
 use super::stray::{self, Stray};
-use crate::listen::Accepted;
+use crate::listen::{Accepted, Place};
 
 /// Room made for reading when nothing is known about the frame to come.
 const READ_CHUNK: usize = 4 * 1024;
@@ -76,7 +75,7 @@ impl Socket {
 
 /// Serves one client until it goes away or breaks the protocol. `_place` is its place among those
 /// that may be connected.
-pub async fn serve_client(service: Arc<Service>, socket: Accepted, _place: OwnedSemaphorePermit) {
+pub async fn serve_client(service: Arc<Service>, socket: Accepted, _place: Place) {
     let socket = match socket {
         Accepted::Tcp(stream) => Socket::Tcp(stream),
         Accepted::Unix(stream) => Socket::Unix(stream),
@@ -116,9 +115,13 @@ struct Connection {
     service: Arc<Service>,
     owner: Owner,
     writes: Arc<Writes>,
+    /// How often it may ask, as far as it knows.
+    limit: Option<RateLimit>,
     /// What it may still ask, where that is limited.
     bucket: Option<RequestBucket>,
     decoder: RpcDecoder,
+    /// Requests that may be in flight.
+    max_in_flight: usize,
     incoming: BytesMut,
     calls: FuturesUnordered<Call>,
     replies: VecDeque<Vec<u8>>,
@@ -131,8 +134,10 @@ impl Connection {
         Self {
             owner: service.client_came(),
             writes: Arc::default(),
-            bucket: service.options.rate_limit.map(|it| RequestBucket::new(it, Instant::now())),
-            decoder: RpcDecoder::new(service.options.max_frame_size),
+            limit: None,
+            bucket: None,
+            decoder: RpcDecoder::new(service.live().options.max_frame_size),
+            max_in_flight: service.live().options.max_in_flight,
             socket,
             service,
             incoming: BytesMut::new(),
@@ -166,7 +171,7 @@ impl Connection {
             }
             // A little is read even when there is no room: that is how it shows that the client
             // has gone.
-            let is_full = taken >= self.service.options.max_in_flight;
+            let is_full = taken >= self.max_in_flight;
             if is_full && self.incoming.len() >= READ_AHEAD {
                 return Poll::Pending;
             }
@@ -181,15 +186,17 @@ impl Connection {
 
     /// Turns buffered frames into calls.
     fn start_calls(&mut self) -> Result<(), ConnectionEnd> {
-        while self.in_flight() < self.service.options.max_in_flight {
+        while self.in_flight() < self.max_in_flight {
             self.turn_strays_away()?;
             let Some(frame) = self.decoder.decode(&mut self.incoming)? else { break };
             let service = Arc::clone(&self.service);
-            let (owner, writes) = (self.owner, Arc::clone(&self.writes));
-            let exceeded = self.exceeded(&frame);
+            let (owner, writes, live) = (self.owner, Arc::clone(&self.writes), service.live());
+            self.max_in_flight = live.options.max_in_flight;
+            let exceeded = self.exceeded(&frame, live.options.rate_limit);
             self.calls.push(Box::pin(async move {
                 let writes = &*writes;
-                answer(&Context { service: &service, owner, writes, exceeded }, frame).await
+                let context = Context { service: &service, live: &live, owner, writes, exceeded };
+                answer(&context, frame).await
             }));
         }
         self.release_idle_buffer();
@@ -197,7 +204,11 @@ impl Connection {
     }
 
     /// Counts a request against the client's limit, in the order in which they come.
-    fn exceeded(&mut self, frame: &RpcFrame) -> Option<RateExceeded> {
+    fn exceeded(&mut self, frame: &RpcFrame, limit: Option<RateLimit>) -> Option<RateExceeded> {
+        if limit != self.limit {
+            self.limit = limit;
+            self.bucket = limit.map(|limit| RequestBucket::new(limit, Instant::now()));
+        }
         let bucket = self.bucket.as_mut().filter(|_| counts(frame))?;
         let exceeded = bucket.take(Instant::now()).err()?;
         self.service.count_rate_limited();

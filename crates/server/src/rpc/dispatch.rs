@@ -55,7 +55,7 @@ enum CallError {
 async fn call(context: &Context<'_>, frame: &RpcFrame, out: &mut Vec<u8>) -> Result<(), CallError> {
     let name = MethodName::parse(frame.method()?)?;
     if name.service() != SERVICE {
-        return match &context.service.forward {
+        return match &context.live.forward {
             Some(forward) => Ok(forward.call(frame, out).await?),
             None => Err(name.unknown_service().into()),
         };
@@ -66,7 +66,7 @@ async fn call(context: &Context<'_>, frame: &RpcFrame, out: &mut Vec<u8>) -> Res
         _ => frame.body.clone(),
     };
     let body = &body;
-    let limit = context.service.options.max_frame_size;
+    let limit = context.live.options.max_frame_size;
     let reply = Reply::begin(out, codec, frame, name.method(), limit);
     match name.method() {
         "Execute" => methods::execute(context, codec.decode(body)?, reply).await,
@@ -88,6 +88,7 @@ async fn call(context: &Context<'_>, frame: &RpcFrame, out: &mut Vec<u8>) -> Res
         "PoolStats" => methods::pool_stats(context, &codec.decode(body)?, reply),
         "TopQueries" => methods::top_queries(context, &codec.decode(body)?, reply),
         "HealthCheck" => methods::health_check(context, codec.decode(body)?, reply).await,
+        "Reload" => methods::reload(context, codec.decode(body)?, reply).await,
         "Version" => methods::version(context, codec.decode(body)?, reply).await,
         _ => return Err(name.unknown_method().into()),
     }

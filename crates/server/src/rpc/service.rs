@@ -1,9 +1,11 @@
 //! What every RPC call works with: the pools, the held connections, limits and log settings.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
+use pgwire_proxy::Control;
 use pool_manager::{
     Backends, Error, HeldConnections, HeldLimits, Owner, PoolRegistry, RateExceeded, RateLimit,
     ResultCache,
@@ -69,17 +71,10 @@ pub struct CacheOptions {
 
 /// The service behind the RPC door. Shared by all connections.
 pub struct Service {
-    /// The pools by name.
-    pub registry: PoolRegistry,
     /// Transactions and sessions by name.
     pub held: HeldConnections,
-    /// Limits and log settings.
-    pub options: ServiceOptions,
-    pub(super) forward: Option<Forward>,
-    /// Results that may be answered again, where that is wanted.
-    pub(super) cache: Option<ResultCache>,
-    /// Whether reads of a client depend on when it wrote last, in any database.
-    pub(super) follows_writes: bool,
+    live: ArcSwap<Live>,
+    control: OnceLock<Weak<dyn Control>>,
     owners: AtomicU64,
     clients: AtomicUsize,
     received: AtomicU64,
@@ -100,24 +95,74 @@ pub struct RpcStats {
     pub rate_limited: u64,
 }
 
-impl Service {
-    /// A service over these pools.
-    pub fn new(registry: PoolRegistry, options: ServiceOptions) -> Self {
+/// What is as the configuration says that holds at the moment.
+pub struct Live {
+    /// The pools by name.
+    pub registry: PoolRegistry,
+    /// Limits and log settings.
+    pub options: ServiceOptions,
+    pub(super) forward: Option<Forward>,
+    /// Results that may be answered again, where that is wanted.
+    pub(super) cache: Option<Arc<ResultCache>>,
+    /// Whether reads of a client depend on when it wrote last, in any database.
+    pub(super) follows_writes: bool,
+}
+
+impl Live {
+    /// What `before` remembers is remembered still, if as much may be.
+    fn new(registry: PoolRegistry, options: ServiceOptions, before: Option<&Self>) -> Self {
+        let same_cache = before.filter(|it| it.options.cache.max_size == options.cache.max_size);
+        let cache = match same_cache {
+            Some(before) => before.cache.clone(),
+            None => options.cache.max_size.map(|size| Arc::new(ResultCache::new(size))),
+        };
         let forward = options.forward.clone();
         let follows_writes = registry.databases().any(Backends::follows_writes);
         Self {
             forward: forward.map(|address| Forward::new(address, options.max_frame_size)),
             follows_writes,
-            cache: options.cache.max_size.map(ResultCache::new),
+            cache,
             registry,
-            held: HeldConnections::default(),
             options,
+        }
+    }
+}
+
+impl Service {
+    /// A service over these pools.
+    pub fn new(registry: PoolRegistry, options: ServiceOptions) -> Self {
+        Self {
+            live: ArcSwap::from_pointee(Live::new(registry, options, None)),
+            held: HeldConnections::default(),
+            control: OnceLock::new(),
             owners: AtomicU64::new(0),
             clients: AtomicUsize::new(0),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             rate_limited: AtomicU64::new(0),
         }
+    }
+
+    /// What is as the configuration says now.
+    pub fn live(&self) -> Arc<Live> {
+        self.live.load_full()
+    }
+
+    /// Has the service work with these pools and limits from now on. Calls under way go on with what
+    /// they have.
+    pub(crate) fn adopt(&self, registry: PoolRegistry, options: ServiceOptions) {
+        let before = self.live();
+        self.live.store(Arc::new(Live::new(registry, options, Some(&before))));
+    }
+
+    /// Has Reload turn to this. Once.
+    pub(crate) fn control_by(&self, control: Weak<dyn Control>) {
+        let _ = self.control.set(control);
+    }
+
+    /// Whom Reload turns to.
+    pub(super) fn control(&self) -> Option<Arc<dyn Control>> {
+        self.control.get().and_then(Weak::upgrade)
     }
 
     /// RPC clients that are connected.
@@ -163,6 +208,8 @@ impl Service {
 /// What a method gets besides its request.
 pub(super) struct Context<'a> {
     pub(super) service: &'a Service,
+    /// As it was when the call came.
+    pub(super) live: &'a Live,
     /// The client that calls.
     pub(super) owner: Owner,
     /// When it wrote last, for all of its calls.

@@ -9,5 +9,6 @@ mod logging;
 mod memory;
 mod notify;
 mod packaging;
+mod reload;
 mod serve;
 mod support;

@@ -286,10 +286,15 @@ async fn kill_disconnects_at_once_and_resume_lets_clients_come_again() {
     let mut console = console(&setup).await;
     let mut client = setup.wire().await;
     client.query("BEGIN").await.unwrap();
+    let mut rpc = setup.client().await;
+    let begun = ok(rpc.call("TransactionBegin", json!({})).await);
+    let tx = begun["tx_id"].clone();
     assert_eq!(in_time("KILL", ask(&mut console, "KILL primary")).await, "C(KILL) Z(I)");
     let words = in_time("the end", client.until_closed()).await;
     assert_eq!(words.last().and_then(Reply::error).expect("why").code(), "57P01");
     eventually("no connection is left", || async { setup.count("true").await == 0 }).await;
+    let late = rpc.call("Execute", json!({"tx_id": tx, "query": "SELECT 1"})).await.unwrap();
+    assert!(late["error"].as_str().is_some_and(|text| text.contains("KILL")), "{late}");
     assert_eq!(ask(&mut console, "RESUME primary").await, "C(RESUME) Z(I)");
     assert_eq!(setup.wire().await.rows("SELECT 1").await, ["1"]);
 }
@@ -323,4 +328,77 @@ async fn an_idle_console_ends_with_the_server() {
     let words = tokio::time::timeout(Duration::from_secs(20), console.until_closed()).await;
     let words = words.expect("an end");
     assert_eq!(words.last().and_then(Reply::error).expect("why").code(), "57P01");
+}
+
+#[tokio::test]
+async fn set_changes_what_can_change_until_the_next_reload() {
+    let setup = setup(json!({})).await;
+    let mut console = console(&setup).await;
+    let set = ask(&mut console, "SET default_pool_size = 1").await;
+    assert_eq!(set, "N(00000) C(SET) Z(I)", "it says what has changed");
+    assert_eq!(value(&mut console, "SHOW DATABASES", "primary", "pool_size").await, "1");
+    assert_eq!(value(&mut console, "SHOW CONFIG", "default_pool_size", "value").await, "1");
+    ask(&mut console, "SET query_wait_timeout = '0.2'").await;
+    let (mut holder, mut client) = (setup.wire().await, setup.wire().await);
+    holder.query("BEGIN").await.unwrap();
+    assert_eq!(refused(&mut client, "SELECT 1").await.code(), "53300");
+    holder.query("COMMIT").await.unwrap();
+    ask(&mut console, "SET max_client_conn = 2").await;
+    let full = setup.server.wire_with(&[]).await.err().expect("not let in").to_string();
+    assert!(full.contains("53300"), "{full}");
+    ask(&mut console, "SET pool_mode = statement").await;
+    drop(holder);
+    eventually("it has gone", || async {
+        let mut console = setup.server.wire_with(&[("database", "pgpool")]).await.unwrap();
+        value(&mut console, "SHOW LISTS", "used_clients", "items").await == "1"
+    })
+    .await;
+    assert_eq!(refused(&mut setup.wire().await, "BEGIN").await.code(), "0A000");
+    assert_eq!(ask(&mut client, "BEGIN").await, "C(BEGIN) Z(T)", "who is in keeps its mode");
+    ask(&mut client, "COMMIT").await;
+    ask(&mut console, "SET client_idle_timeout = 0.05").await;
+    let words = in_time("it is idle for too long", client.until_closed()).await;
+    assert_eq!(words.last().and_then(Reply::error).expect("why").code(), "57P05");
+    for (set, said) in [
+        ("SET listen_port = 1", "there is no such setting"),
+        ("SET proxy.address = 'tcp://127.0.0.1:1'", "restart"),
+        ("SET rpc.max_in_flight = 1", "RELOAD"),
+        ("SET default_pool_size = 0", "max_connections"),
+        ("SET default_pool_size = many", "whole number"),
+    ] {
+        let fault = refused(&mut console, set).await;
+        assert_eq!(fault.code(), "22023", "{set}: {fault}");
+        assert!(fault.message().contains(said), "{set}: {fault}");
+    }
+    let fault = refused(&mut console, "RELOAD").await;
+    assert!(fault.message().contains("configuration file"), "{fault}");
+}
+
+#[tokio::test]
+async fn shutdown_waits_for_clients_or_for_transactions_or_for_nobody() {
+    for (command, waits_for_idle) in
+        [("SHUTDOWN WAIT_FOR_CLIENTS", true), ("SHUTDOWN WAIT_FOR_SERVERS", false)]
+    {
+        let setup = setup(json!({})).await;
+        let mut console = console(&setup).await;
+        let mut client = setup.wire().await;
+        client.query("BEGIN").await.unwrap();
+        assert_eq!(ask(&mut console, command).await, "C(SHUTDOWN) Z(I)");
+        eventually("nobody new is let in", || async { setup.server.wire_with(&[]).await.is_err() })
+            .await;
+        assert_eq!(client.rows("SELECT 1").await, ["1"], "{command}");
+        assert_eq!(ask(&mut client, "COMMIT").await, "C(COMMIT) Z(I)", "{command}");
+        if waits_for_idle {
+            assert_eq!(client.rows("SELECT 2").await, ["2"]);
+            drop(client);
+        }
+        let Setup { server, db: _db } = setup;
+        in_time(command, server.ended()).await;
+    }
+    let setup = setup(json!({"shutdown": {"grace": "1h"}})).await;
+    let mut console = console(&setup).await;
+    let _client = setup.wire().await;
+    console.send(&test_support::wire::message::query("SHUTDOWN")).await.unwrap();
+    let Setup { server, db: _db } = setup;
+    in_time("SHUTDOWN", server.ended()).await;
 }

@@ -18,6 +18,7 @@ mod modes;
 mod prepared;
 mod protocol;
 mod rate;
+mod reload;
 mod replicas;
 mod settings;
 mod talk;

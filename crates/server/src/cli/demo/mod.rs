@@ -79,7 +79,7 @@ async fn demo(mut config: Config) -> Result<(), DemoError> {
     output::line("Starting a throw-away PostgreSQL with sample data ...");
     let cluster = tokio::select! {
         started = Cluster::start() => started?,
-        () = signals.next() => {
+        _ = signals.next() => {
             output::line("Interrupted; nothing is left of it.");
             return Err(DemoError::Interrupted);
         }
@@ -89,7 +89,8 @@ async fn demo(mut config: Config) -> Result<(), DemoError> {
     primary.port = Some(PORT);
     primary.user = Some(USER.to_owned());
     primary.database = Some(DATABASE.to_owned());
-    serve_until(&config, signals, Notifier::none(), |server| announce(&cluster, server)).await?;
+    let notifier = Notifier::none();
+    serve_until(&config, None, signals, notifier, |server| announce(&cluster, server)).await?;
     output::line("Removing PostgreSQL and its data ...");
     drop(cluster);
     Ok(())

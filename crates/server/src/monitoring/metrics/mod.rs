@@ -58,7 +58,8 @@ struct Scrape {
 
 impl Scrape {
     fn of(monitor: &Monitor) -> Arc<Self> {
-        let registry = &monitor.service.registry;
+        let live = monitor.service.live();
+        let registry = &live.registry;
         Arc::new(Self {
             config: monitor.config.clone(),
             pools: pools::PoolScope::all(registry),

@@ -63,12 +63,12 @@ pub(super) async fn execute(
     statement: &Statement<'_>,
     sink: &mut (impl ResultSink + Send),
 ) -> (Result<CommandTag, Error>, CacheWord) {
-    let options = &context.service.options.cache;
+    let options = &context.live.options.cache;
     let Some(age) = wish.age(statement.sql, options.ttl) else {
         return (pool.execute(statement, sink).await, None);
     };
     let name = request::database(database).unwrap_or(PRIMARY);
-    let cache = match (&context.service.cache, context.service.registry.database(name)) {
+    let cache = match (&context.live.cache, context.live.registry.database(name)) {
         (Some(cache), Ok(database))
             if !statement.simple && database.is_cacheable(statement.sql) =>
         {

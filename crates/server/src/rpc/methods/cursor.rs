@@ -123,7 +123,7 @@ async fn open(
         Place::Held(kind, name) => service.held.open_cursor_in(*kind, name, &statement).await,
         Place::Pool(pool) => {
             let (idle, lifetime) = (request.idle_timeout, request.max_lifetime);
-            let limits = request::held_limits(service.options.held, idle, lifetime)?;
+            let limits = request::held_limits(context.live.options.held, idle, lifetime)?;
             service.held.open_cursor(pool, context.owner, &statement, limits).await
         }
     };

@@ -25,7 +25,7 @@ pub(in crate::rpc) async fn health_check(
     mut reply: Reply<'_>,
 ) {
     let database = request::database(request.database.as_deref()).unwrap_or(PRIMARY);
-    match context.service.registry.select(database) {
+    match context.live.registry.select(database) {
         Ok(pools) => {
             let checks =
                 pools.iter().map(|pool| async { (pool.name(), pool.health_check().await) });

@@ -21,7 +21,7 @@ pub(super) fn log(
     took: Option<Duration>,
     error: Option<&Error>,
 ) {
-    let log = &context.service.options.query_log;
+    let log = &context.live.options.query_log;
     if !log.wants(took) {
         return;
     }

@@ -3,7 +3,7 @@
 use pool_manager::{Backends, DatabasePool, Error, HeldKind, PRIMARY, Route, SqlState};
 
 use super::request;
-use crate::rpc::service::{Context, Service, Writes};
+use crate::rpc::service::{Context, Live, Writes};
 
 /// Where to run.
 pub(super) enum Place<'a> {
@@ -26,11 +26,11 @@ pub(super) struct Wish<'a> {
 /// To be kept for as long as what may write is under way. The client's other reads must see it from
 /// its begin, since calls run side by side, and for a while after its end.
 #[must_use]
-pub(super) struct Writing<'a>(Option<(&'a Writes, &'a Service)>);
+pub(super) struct Writing<'a>(Option<(&'a Writes, &'a Live)>);
 
 impl<'a> Writing<'a> {
     fn new(context: &Context<'a>, writes: bool) -> Self {
-        let noted = writes.then_some((context.writes, context.service));
+        let noted = writes.then_some((context.writes, context.live));
         noted.inspect(|(writes, _)| writes.note());
         Self(noted)
     }
@@ -38,9 +38,9 @@ impl<'a> Writing<'a> {
 
 impl Drop for Writing<'_> {
     fn drop(&mut self) {
-        let Some((writes, service)) = self.0 else { return };
+        let Some((writes, live)) = self.0 else { return };
         writes.note();
-        service.registry.databases().for_each(Backends::note_write);
+        live.registry.databases().for_each(Backends::note_write);
     }
 }
 
@@ -54,7 +54,7 @@ pub(super) async fn place<'a, 'b>(
     let service = context.service;
     let route = route(wish.route)?;
     let Some((kind, name)) = held(wish.names)? else {
-        let backends = service.registry.database(database.unwrap_or(PRIMARY))?;
+        let backends = context.live.registry.database(database.unwrap_or(PRIMARY))?;
         let wrote = if backends.follows_writes() { context.writes.last() } else { None };
         let (pool, writes) = backends.for_statements(texts, route, wrote);
         let pool = at_work(backends, pool).await;
@@ -68,8 +68,8 @@ pub(super) async fn place<'a, 'b>(
 
 /// For what happens in, or ends, a transaction or session.
 pub(super) fn writing_in<'a>(context: &Context<'a>, kind: HeldKind, name: &str) -> Writing<'a> {
-    let service = context.service;
-    Writing::new(context, service.follows_writes && service.held.may_write(kind, name))
+    let follows_writes = context.live.follows_writes;
+    Writing::new(context, follows_writes && context.service.held.may_write(kind, name))
 }
 
 /// The server for a transaction or session.
@@ -80,7 +80,7 @@ pub(super) async fn place_to_hold<'a>(
     asked: Option<&str>,
 ) -> Result<(&'a DatabasePool, Writing<'a>), Error> {
     let name = request::database(database).unwrap_or(PRIMARY);
-    let backends = context.service.registry.database(name)?;
+    let backends = context.live.registry.database(name)?;
     let wrote = if backends.follows_writes() { context.writes.last() } else { None };
     let (pool, writes) = backends.for_transaction(read_only, route(asked)?, wrote);
     Ok((at_work(backends, pool).await, Writing::new(context, writes)))

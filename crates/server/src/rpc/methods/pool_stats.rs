@@ -129,12 +129,12 @@ fn collect<'a>(
     context: &Context<'a>,
     database: &str,
 ) -> Result<BTreeMap<&'a str, DatabaseStats>, Error> {
-    if !context.service.options.expose_stats {
+    if !context.live.options.expose_stats {
         return Err(Error::refused(
             SqlState::FEATURE_NOT_SUPPORTED,
             "PoolStats over RPC is switched off (monitoring.expose_rpc)",
         ));
     }
-    let pools = context.service.registry.select(database)?;
+    let pools = context.live.registry.select(database)?;
     Ok(pools.into_iter().map(|pool| (pool.name(), DatabaseStats::new(pool.stats()))).collect())
 }

@@ -55,8 +55,11 @@ async fn begin(context: &Context<'_>, request: SessionBeginRequest) -> Result<St
     context.admit()?;
     let service = context.service;
     let settings = request::settings(request.settings)?;
-    let limits =
-        request::held_limits(service.options.held, request.idle_timeout, request.max_lifetime)?;
+    let limits = request::held_limits(
+        context.live.options.held,
+        request.idle_timeout,
+        request.max_lifetime,
+    )?;
     let (pool, _writing) = place_to_hold(context, request.database.as_deref(), false, None).await?;
     let name = request.session_id.as_deref().filter(|name| !name.is_empty());
     service.held.begin_session(pool, context.owner, name, &settings, limits).await

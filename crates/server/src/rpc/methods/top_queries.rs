@@ -39,7 +39,7 @@ pub(in crate::rpc) fn top_queries(
 }
 
 fn collect(context: &Context<'_>, request: &TopQueriesRequest) -> Result<Vec<TopStatement>, Error> {
-    let options = &context.service.options;
+    let options = &context.live.options;
     if !options.expose_stats {
         return Err(Error::refused(
             SqlState::FEATURE_NOT_SUPPORTED,
@@ -62,7 +62,7 @@ fn collect(context: &Context<'_>, request: &TopQueriesRequest) -> Result<Vec<Top
         )
     })?;
     let name = request::database(request.database.as_deref()).unwrap_or(PRIMARY);
-    let registry = &context.service.registry;
+    let registry = &context.live.registry;
     let databases: Vec<&str> = match name {
         "*" => registry.databases().map(pool_manager::Backends::name).collect(),
         name => vec![registry.database(name)?.name()],

@@ -57,8 +57,11 @@ async fn begin(context: &Context<'_>, request: TransactionBeginRequest) -> Resul
         deferrable: request.deferrable.unwrap_or(false),
         settings: request::settings(request.settings)?,
     };
-    let limits =
-        request::held_limits(service.options.held, request.idle_timeout, request.max_lifetime)?;
+    let limits = request::held_limits(
+        context.live.options.held,
+        request.idle_timeout,
+        request.max_lifetime,
+    )?;
     let (database, route) = (request.database.as_deref(), request.route.as_deref());
     // No replica has serializable transactions.
     let can_leave = options.read_only && options.isolation != Some(IsolationLevel::Serializable);

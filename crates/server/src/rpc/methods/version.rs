@@ -25,7 +25,7 @@ pub(in crate::rpc) async fn version(
     request: VersionRequest,
     mut reply: Reply<'_>,
 ) {
-    let asked = context.service.registry.iter().map(|pool| async {
+    let asked = context.live.registry.iter().map(|pool| async {
         // A server that cannot be reached has no version: null.
         let version = timeout(PATIENCE, pool.server_version()).await.ok().and_then(Result::ok);
         (pool.name(), version)
