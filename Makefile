@@ -55,6 +55,10 @@ test-matrix: ## Run it with all drivers, and write the table into docs/compatibi
 test-versions: ## Run the Rust core and the drivers with PostgreSQL 14 to 18 (or VERSIONS), and write the table
 	sh scripts/test-versions.sh
 
+.PHONY: test-exporter
+test-exporter: ## Have a stock exporter of PgBouncer's metrics (EXPORTER=path) read the admin console
+	sh scripts/test-exporter.sh
+
 .PHONY: test-roadrunner
 test-roadrunner: ## Run the tests under RoadRunner only (RR=path of a released rr); they need Go 1.26.4 or newer
 	bash scripts/test-roadrunner.sh

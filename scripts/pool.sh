@@ -60,7 +60,8 @@ pool_wait() {
 }
 
 # pool_door BINARY DIR PG-PORT [MODE...]: starts it for clients of the PostgreSQL door, on a port of which
-# nobody knows whether it is free; sets PGPORT and pool_pid. POOL_TLS is the value of proxy.tls, if set.
+# nobody knows whether it is free; sets PGPORT and pool_pid. POOL_TLS is the value of proxy.tls, if set, and
+# POOL_ADMINS that of proxy.admin_users.
 pool_door() {
     _binary=$1 _dir=$2 _pg_port=$3
     shift 3
@@ -73,6 +74,7 @@ pgpool:
   proxy:
     address: tcp://127.0.0.1:$PGPORT
 ${POOL_TLS:+    tls: $POOL_TLS}
+${POOL_ADMINS:+    admin_users: [$POOL_ADMINS]}
   shutdown:
     grace: 100ms
   backends:
