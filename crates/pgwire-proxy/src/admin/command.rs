@@ -15,6 +15,7 @@ pub(super) enum Topic {
     Lists,
     Mem,
     Pools,
+    Queries,
     Servers,
     State,
     Stats,
@@ -26,7 +27,7 @@ pub(super) enum Topic {
 }
 
 /// Each with its name.
-const TOPICS: [(&str, Topic); 15] = [
+const TOPICS: [(&str, Topic); 16] = [
     ("CLIENTS", Topic::Clients),
     ("CONFIG", Topic::Config),
     ("DATABASES", Topic::Databases),
@@ -34,6 +35,7 @@ const TOPICS: [(&str, Topic); 15] = [
     ("LISTS", Topic::Lists),
     ("MEM", Topic::Mem),
     ("POOLS", Topic::Pools),
+    ("QUERIES", Topic::Queries),
     ("SERVERS", Topic::Servers),
     ("STATE", Topic::State),
     ("STATS", Topic::Stats),

@@ -12,6 +12,7 @@ mod averages;
 mod command;
 mod control;
 mod extended;
+mod queries;
 mod session;
 mod show;
 mod sockets;

@@ -8,8 +8,8 @@ use pool_manager::dsn::Host;
 
 use super::command::Topic;
 use super::sockets::{self, SOCKETS};
-use super::stats;
 use super::table::{Cell, Columns, Kind, Table, int};
+use super::{queries, stats};
 use crate::database::Database;
 use crate::proxy::Proxy;
 
@@ -82,6 +82,7 @@ pub(super) fn columns(topic: Topic) -> Columns {
         Topic::Lists => LISTS,
         Topic::Mem => MEM,
         Topic::Pools => POOLS,
+        Topic::Queries => queries::QUERIES,
         Topic::State => STATE,
         Topic::Stats => stats::STATS,
         Topic::StatsAverages => stats::STATS_AVERAGES,
@@ -103,6 +104,7 @@ pub(super) fn table(proxy: &Proxy, topic: Topic) -> Table {
         Topic::Lists => lists(proxy),
         Topic::Mem => mem(),
         Topic::Pools => pools(proxy),
+        Topic::Queries => queries::queries(proxy),
         Topic::State => state(proxy),
         Topic::Stats => return stats::stats(proxy),
         Topic::StatsAverages => return stats::stats_averages(proxy),
@@ -300,6 +302,7 @@ fn help() -> Vec<Vec<Cell>> {
         ("SHOW STATS | STATS_TOTALS | STATS_AVERAGES | TOTALS", "what was counted, by database"),
         ("SHOW POOLS | DATABASES | USERS | LISTS", "how things stand"),
         ("SHOW CLIENTS | SERVERS", "connections, one by one"),
+        ("SHOW QUERIES", "the statements on which most time was spent"),
         ("SHOW CONFIG", "settings, and which of them SET changes"),
         ("SHOW STATE | MEM | VERSION | HELP", "this process"),
         ("PAUSE [db]", "hold statements back, and return when no server connection is open"),

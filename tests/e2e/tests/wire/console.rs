@@ -103,6 +103,7 @@ async fn the_lists_have_pgbouncers_columns_and_types() {
             "ssssiiii",
             "name,pool_size,reserve_pool_size,pool_mode,max_user_connections,current_connections,max_user_client_connections,current_client_connections",
         ),
+        ("QUERIES", "ssNNNNNN", "database,query,calls,errors,rows,total_time,avg_time,p99_time"),
         ("LISTS", "si", "list,items"),
         ("STATE", "ss", "key,value"),
         ("CONFIG", "ssss", "key,value,default,changeable"),
@@ -154,6 +155,15 @@ async fn the_lists_tell_what_clients_of_both_doors_do() {
         value(&mut console, "SHOW STATS", "primary", "total_sent").await.parse().unwrap();
     assert!(sent > 0);
     assert_eq!(value(&mut console, "SHOW LISTS", "used_clients", "items").await, "1");
+    // Constants are in no list.
+    holder.query("SELECT 'a secret', 1").await.unwrap();
+    eventually("it is counted", || async {
+        let mut console = setup.server.wire_with(&[("database", "pgpool")]).await.unwrap();
+        let all = console.rows("SHOW QUERIES").await;
+        assert!(!all.iter().any(|row| row.contains("secret")), "{all:?}");
+        all.iter().any(|row| row.to_lowercase().starts_with("primary,select"))
+    })
+    .await;
 }
 
 #[tokio::test]
