@@ -156,7 +156,7 @@ async fn disturb(address: &str, database: &str) -> Result<(), test_support::Wire
 
 async fn hold_conversations(mode: &str) {
     let cluster = TestCluster::builder().auth(Auth::Trust).start().await;
-    converse_with(Sides::start(&cluster, None, mode).await, mode).await;
+    converse_with(&Sides::start(&cluster, None, mode).await, mode).await;
 }
 
 /// The same with reads from a replica that a commit waits for: nobody may be able to tell where
@@ -180,19 +180,19 @@ async fn hold_conversations_with_a_replica(mode: &str) {
             .batch("ALTER FUNCTION where_am_i STABLE; ALTER FUNCTION other.where_am_i STABLE")
             .await;
     }
-    converse_with(sides, mode).await;
-    let reads = replicas[0].count_backends("application_name = 'tester'").await;
+    converse_with(&sides, mode).await;
+    let reads = replicas[0].count_backends(&format!("usename = '{ROLE}'")).await;
     assert!(reads > 0, "the replica was used");
 }
 
-async fn converse_with(sides: Sides, mode: &str) {
+async fn converse_with(sides: &Sides, mode: &str) {
     let disturbers = [0, 1].map(|_| {
         let (address, database) = (sides.proxied.0.clone(), sides.proxied.1.name().to_owned());
         tokio::spawn(async move { disturb(&address, &database).await })
     });
     let chosen = ["TEST_SEED", "TEST_CASES"].iter().any(|name| std::env::var(name).is_ok());
     let seed = if chosen { Seed::from_env_or_random("TEST_SEED") } else { Seed::fixed(1) };
-    let outcome = tokio::task::block_in_place(|| run(seed, &sides, mode != "transaction"));
+    let outcome = tokio::task::block_in_place(|| run(seed, sides, mode != "transaction"));
     if let Err(failure) = outcome {
         panic!("{failure}");
     }
