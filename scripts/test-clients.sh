@@ -33,6 +33,8 @@ trap 'exit 143' TERM HUP
 pg_init "$dir"
 pg_start "$dir" -c fsync=off -c synchronous_commit=off -c autovacuum=off -c timezone=UTC
 
+# The console's tests give orders.
+export POOL_ADMINS=app
 pool_try "$dir/pool.log" pool_door "$binary" "$dir" "$pg_port"
 
 # What libpq reads, for the door; and how to get past it.

@@ -34,6 +34,14 @@ commands_run() {
         "$(run -v FETCH_COUNT=70 -c 'SELECT generate_series(1, 1000)' | cksum)"
 }
 
+# The console, in which psql's own commands have nothing to find.
+console_answers() {
+    holds 'SHOW VERSION' 'rr-pgpool' "$(run -d pgbouncer -c 'SHOW VERSION')"
+    holds 'SHOW DATABASES' "by_$MODE|" "$(run -d pgpool -c 'SHOW DATABASES;')"
+    holds 'SHOW HELP' 'RECONNECT [db]' "$(run -d pgbouncer -c 'SHOW HELP')"
+    holds 'what exists is named' 'STATS_TOTALS' "$(run -d pgbouncer -c 'SHOW NOTHING')"
+}
+
 # What psql finds in the catalogues is what it finds there without us.
 describes() {
     new_table "n int PRIMARY KEY, t text DEFAULT 'x' CHECK (t <> '')"
@@ -159,6 +167,7 @@ interrupt_cancels() {
 
 commands_run
 describes
+console_answers
 variables_work
 copies
 errors_stop_scripts
