@@ -16,6 +16,14 @@ loadgen=${LOADGEN_BINARY:-$target/release/loadgen}
 pool_size=20
 scale=10
 
+# bench_size ROUNDS [DURATION]: how often, and for how many seconds, where the caller does not say.
+bench_size() {
+    rounds=${ROUNDS:-${quick:+1}}
+    rounds=${rounds:-$1}
+    duration=${DURATION:-${quick:+1}}
+    duration=${duration:-${2:-}}
+}
+
 say() { printf 'bench: %s\n' "$*" >&2; }
 
 dir=$(pg_scratch_dir)

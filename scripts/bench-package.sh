@@ -8,8 +8,7 @@ cd "$(dirname "$0")/.."
 # shellcheck source=scripts/bench-common.sh
 . scripts/bench-common.sh
 
-rounds=${ROUNDS:-${quick:+1}}
-rounds=${rounds:-5}
+bench_size 5
 calls=${CALLS:-${quick:+100}}
 calls=${calls:-2000}
 rows=${ROWS:-${quick:+10000}}

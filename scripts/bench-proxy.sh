@@ -9,10 +9,7 @@ cd "$(dirname "$0")/.."
 # shellcheck source=scripts/bench-common.sh
 . scripts/bench-common.sh
 
-rounds=${ROUNDS:-${quick:+1}}
-rounds=${rounds:-7}
-duration=${DURATION:-${quick:+1}}
-duration=${duration:-3}
+bench_size 7 3
 
 # start_proxy NAME AUTH-MODE THREADS: sets pool_pid and proxy_port.
 start_proxy() {

@@ -8,10 +8,7 @@ cd "$(dirname "$0")/.."
 # shellcheck source=scripts/bench-common.sh
 . scripts/bench-common.sh
 
-rounds=${ROUNDS:-${quick:+1}}
-rounds=${rounds:-7}
-duration=${DURATION:-${quick:+1}}
-duration=${duration:-3}
+bench_size 7 3
 modes="simple extended prepared"
 # Without replicas; with two that get nothing; reads on one of them; on both.
 kinds="none off one two"

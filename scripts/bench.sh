@@ -9,10 +9,7 @@ cd "$(dirname "$0")/.."
 # shellcheck source=scripts/bench-common.sh
 . scripts/bench-common.sh
 
-rounds=${ROUNDS:-${quick:+1}}
-rounds=${rounds:-5}
-duration=${DURATION:-${quick:+1}}
-duration=${duration:-4}
+bench_size 5 4
 calls=${CALLS:-${quick:+50}}
 calls=${calls:-1000}
 table_query='SELECT abalance FROM pgbench_accounts WHERE aid = $1'

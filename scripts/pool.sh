@@ -108,3 +108,22 @@ pool_stop() {
     for _pid in "$@"; do kill -TERM "$_pid" 2>/dev/null || true; done
     for _pid in "$@"; do wait "$_pid" 2>/dev/null || true; done
 }
+
+# pool_scratch: sets dir, a new directory, and has everything end with the script: the server that is $pool_pid,
+# the processes that are $others, and each PostgreSQL in dir.
+pool_scratch() {
+    dir=$(pg_scratch_dir)
+    pool_pid="" others=""
+    trap pool_cleanup EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM HUP
+}
+
+pool_cleanup() {
+    # shellcheck disable=SC2086
+    pool_stop $others $pool_pid
+    for _data in "$dir"/*/data "$dir/data"; do
+        pg_stop "${_data%/data}"
+    done
+    rm -rf "$dir"
+}

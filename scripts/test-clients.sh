@@ -18,17 +18,7 @@ python=$(python_with_psycopg) || { echo "no Python with psycopg 3 was found" >&2
 PATH=$(pg_find_bin):$PATH
 export PATH
 
-dir=$(pg_scratch_dir)
-pool_pid=""
-cleanup() {
-    # shellcheck disable=SC2086
-    pool_stop $pool_pid
-    pg_stop "$dir"
-    rm -rf "$dir"
-}
-trap cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
+pool_scratch
 
 pg_init "$dir"
 pg_start "$dir" -c fsync=off -c synchronous_commit=off -c autovacuum=off -c timezone=UTC

@@ -20,19 +20,7 @@ pool_binary
 PATH=$(pg_find_bin):$PATH
 export PATH
 
-dir=$(pg_scratch_dir)
-pool_pid=""
-exporter_pid=""
-cleanup() {
-    [ -z "$exporter_pid" ] || kill "$exporter_pid" 2>/dev/null || true
-    # shellcheck disable=SC2086
-    pool_stop $pool_pid
-    pg_stop "$dir"
-    rm -rf "$dir"
-}
-trap cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
+pool_scratch
 
 pg_init "$dir"
 pg_start "$dir" -c fsync=off
@@ -45,7 +33,7 @@ web=$(pg_random_port)
 "$exporter" --web.listen-address="127.0.0.1:$web" \
     --pgBouncer.connectionString="postgres://app:secret@127.0.0.1:$PGPORT/pgbouncer?sslmode=disable" \
     >"$dir/exporter.log" 2>&1 &
-exporter_pid=$!
+others=$!
 metrics() { curl -sf "http://127.0.0.1:$web/metrics" >"$dir/metrics"; }
 await metrics || { cat "$dir/exporter.log" >&2; exit 1; }
 

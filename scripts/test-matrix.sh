@@ -46,17 +46,7 @@ for driver in $drivers; do
 done
 [ -n "${DIRECT:-}" ] || pool_binary
 
-dir=$(pg_scratch_dir)
-pool_pid=""
-cleanup() {
-    # shellcheck disable=SC2086
-    pool_stop $pool_pid
-    pg_stop "$dir"
-    rm -rf "$dir"
-}
-trap cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
+pool_scratch
 
 # make_certificates DIR: DIR/ca.crt has signed DIR/server.crt, which is for this machine.
 make_certificates() {

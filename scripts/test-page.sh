@@ -16,18 +16,7 @@ BROWSER=$(browser_find) || { echo "no Chromium was found" >&2; exit 1; }
 PATH=$(pg_find_bin):$PATH
 export PATH BROWSER
 
-dir=$(pg_scratch_dir)
-pool_pid="" load_pid=""
-cleanup() {
-    # shellcheck disable=SC2086
-    pool_stop $load_pid $pool_pid
-    pg_stop "$dir/replica"
-    pg_stop "$dir"
-    rm -rf "$dir"
-}
-trap cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
+pool_scratch
 
 options="-c fsync=off -c synchronous_commit=off -c autovacuum=off -c timezone=UTC"
 pg_init "$dir"
@@ -105,6 +94,6 @@ SELECT 1 AS "<img src=x onerror=hacked=1>";
 SELECT 1/0;
 SQL
 pgbench -n -c 3 -R 300 -T 300 -f "$dir/load.sql" >"$dir/load.log" 2>&1 &
-load_pid=$!
+others=$!
 
 PAGE=http://127.0.0.1:$page_port/ python3 -B -m unittest discover --start-directory tests/page

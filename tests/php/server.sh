@@ -15,17 +15,7 @@ scripts=$(dirname "$0")/../../scripts
 # shellcheck source=scripts/pool.sh
 . "$scripts/pool.sh"
 
-dir=$(pg_scratch_dir)
-pools=""
-cleanup() {
-    # shellcheck disable=SC2086
-    pool_stop $pools
-    pg_stop "$dir/replica"
-    pg_stop "$dir"
-    rm -rf "$dir"
-}
-trap cleanup EXIT
-trap 'exit 1' INT TERM HUP
+pool_scratch
 
 # start NAME RPC-ADDRESS PROXY-ADDRESS: sets pool_pid.
 start() {
@@ -91,7 +81,7 @@ pg_port=$primary_port
 unix_address=unix://$dir/pgpool.sock
 # PostgreSQL's own socket is in the same directory, but never with this number.
 start unix "$unix_address" "unix://$dir/.s.PGSQL.5432"
-pools=$pool_pid
+others=$pool_pid
 pool_wait "$binary" "$unix_address" "$pool_pid" || { cat "$dir/unix.log" >&2; exit 1; }
 
 start_on_tcp() {
@@ -101,6 +91,5 @@ start_on_tcp() {
     pool_wait "$binary" "$tcp_address" "$pool_pid"
 }
 pool_try "$dir/tcp.log" start_on_tcp
-pools="$pools $pool_pid"
 echo "ready $tcp_address $unix_address 127.0.0.1 $proxy_port $dir 5432 $pg_port"
 while read -r _; do :; done

@@ -362,7 +362,7 @@ impl DatabasePool {
     }
 
     /// What its statements came to, added to `all` by text: of several pools it is the sum.
-    pub fn collect_statements(&self, all: &mut HashMap<String, StatementStats>) {
+    pub(crate) fn collect_statements(&self, all: &mut HashMap<String, StatementStats>) {
         self.pool.collect_statements(all);
     }
 

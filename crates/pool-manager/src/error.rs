@@ -149,12 +149,24 @@ impl Error {
     }
 
     /// Whether it is for its server that no connection could be opened, so that another server may do
-    /// what this one was to do. Nothing was executed.
+    /// what this one was to do. Nothing was executed. A wrong password or database is for nobody to
+    /// work around.
     pub fn is_of_server(&self) -> bool {
-        matches!(
-            self,
-            Self::Connect(_) | Self::CannotConnectInTime { .. } | Self::CircuitOpen { .. }
-        )
+        match self {
+            Self::Connect(_) => !self.is_of_login(),
+            Self::CannotConnectInTime { .. } | Self::CircuitOpen { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the server is there and does not let us in, with this password or into this database.
+    pub(crate) fn is_of_login(&self) -> bool {
+        match self {
+            Self::Connect(error) | Self::Housekeeping(HousekeepingError::Connect(error)) => {
+                ["28", "3D"].contains(&error.sqlstate().class())
+            }
+            _ => false,
+        }
     }
 
     /// SQLSTATE of this error.

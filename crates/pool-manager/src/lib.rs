@@ -61,5 +61,5 @@ pub use rows::{QueryRow, QueryRows};
 pub use secret::Secret;
 pub use server_error::{ServerError, SqlState};
 pub use statement::{Statement, TimeLimit};
-pub use top::{StatementStats, Tally};
+pub use top::{StatementOrder, StatementStats, Tally, top_statements};
 pub use transaction::{IsolationLevel, Session, Transaction, TransactionOptions, parse_isolation};

@@ -13,4 +13,5 @@ pub mod query_log;
 pub mod reload;
 pub mod rpc;
 pub mod serve;
+mod signals;
 mod time;

@@ -23,13 +23,12 @@ use crate::monitoring::{self, Monitor, Offers};
 use crate::notify::Notifier;
 use crate::reload::{Reloader, Source};
 use crate::rpc::{self, Service};
+use crate::signals::{Signal, Signals};
 
 /// How long rolling back may take after the grace, and then closing the pools.
 const CLOSE_LIMIT: Duration = Duration::from_millis(500);
 /// How often a draining server looks whether anybody is left.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
-/// How often a server that ends with its parent looks whether that is still there.
-const PARENT_POLL: Duration = Duration::from_millis(500);
 /// Connections of the PostgreSQL door beyond `proxy.max_clients`: for those that are told that
 /// there are too many, and for cancel requests.
 pub(crate) const SPARE_CONNECTIONS: u32 = 100;
@@ -334,8 +333,7 @@ pub async fn serve(
     source: Option<Source>,
     parent: Option<u32>,
 ) -> Result<(), ServeError> {
-    let mut signals = Signals::new().map_err(ServeError::Signals)?;
-    signals.parent = parent;
+    let signals = Signals::new(parent).map_err(ServeError::Signals)?;
     let notifier = Notifier::from_env(&|name| std::env::var_os(name));
     serve_until(config, source, signals, notifier, |_| {}).await
 }
@@ -413,58 +411,5 @@ fn announce(server: &Server) {
     }
     for pool in server.service.live().registry.iter() {
         tracing::info!(pool = pool.name(), max_connections = pool.stats().max_connections, "pool");
-    }
-}
-
-/// What a signal asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Signal {
-    /// The end.
-    End,
-    /// The configuration to be read again.
-    Reload,
-}
-
-/// SIGINT, SIGTERM and SIGHUP, and the end of the parent process where that matters.
-pub(crate) struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-    hang_up: tokio::signal::unix::Signal,
-    /// Its id, until it has ended.
-    parent: Option<u32>,
-}
-
-impl Signals {
-    pub(crate) fn new() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hang_up: signal(SignalKind::hangup())?,
-            parent: None,
-        })
-    }
-
-    /// Resolves at the next of them. Cancel safe.
-    pub(crate) async fn next(&mut self) -> Signal {
-        tokio::select! {
-            _ = self.hang_up.recv() => return Signal::Reload,
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            () = orphaned(self.parent) => {
-                self.parent = None;
-                tracing::warn!("the parent process has ended, and so does this one");
-            }
-        }
-        Signal::End
-    }
-}
-
-/// Resolves when this process has got another parent. Not by a signal of the kernel's at the
-/// parent's death: that comes when a mere thread of the parent's ends.
-async fn orphaned(parent: Option<u32>) {
-    let Some(parent) = parent else { return std::future::pending().await };
-    while std::os::unix::process::parent_id() == parent {
-        tokio::time::sleep(PARENT_POLL).await;
     }
 }

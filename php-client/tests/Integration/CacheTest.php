@@ -5,32 +5,13 @@ declare(strict_types=1);
 namespace RrPgpool\Tests\Integration;
 
 use RrPgpool\Client;
-use RrPgpool\Tests\Goridge\ProtobufTestCase;
 use RrPgpool\Transport\GoridgeCodec;
 
 /**
  * Answers from the server's memory, over each transport.
  */
-final class CacheTest extends ClientTestCase
+final class CacheTest extends TransportTestCase
 {
-    /** @return array<string, array{?GoridgeCodec}> */
-    public static function transports(): array
-    {
-        return RouteTest::transports();
-    }
-
-    protected function setUp(): void
-    {
-        parent::setUp();
-        ProtobufTestCase::forgiveOldProtobuf();
-    }
-
-    protected function tearDown(): void
-    {
-        restore_error_handler();
-        parent::tearDown();
-    }
-
     /** @dataProvider transports */
     public function testAReadIsAnsweredFromMemory(?GoridgeCodec $codec): void
     {

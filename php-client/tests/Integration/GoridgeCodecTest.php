@@ -17,7 +17,6 @@ use RrPgpool\Exception\TransactionEnded;
 use RrPgpool\Exception\UniqueViolation;
 use RrPgpool\IsolationLevel;
 use RrPgpool\Pdo\PgpoolPdo;
-use RrPgpool\Tests\Goridge\ProtobufTestCase;
 use RrPgpool\Tests\Servers;
 use RrPgpool\TopQuery;
 use RrPgpool\TransactionOptions;
@@ -27,30 +26,8 @@ use RrPgpool\Transport\GoridgeCodec;
  * GoridgeTransport against the real server with each codec: whatever it does, it does as
  * StreamTransport does.
  */
-final class GoridgeCodecTest extends ClientTestCase
+final class GoridgeCodecTest extends TransportTestCase
 {
-    /** @return array<string, array{GoridgeCodec}> */
-    public static function codecs(): array
-    {
-        return [
-            'JSON' => [GoridgeCodec::Json],
-            'MessagePack' => [GoridgeCodec::Msgpack],
-            'protobuf' => [GoridgeCodec::Protobuf],
-        ];
-    }
-
-    protected function setUp(): void
-    {
-        parent::setUp();
-        ProtobufTestCase::forgiveOldProtobuf();
-    }
-
-    protected function tearDown(): void
-    {
-        restore_error_handler();
-        parent::tearDown();
-    }
-
     /** @dataProvider codecs */
     public function testResults(GoridgeCodec $codec): void
     {

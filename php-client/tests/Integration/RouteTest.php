@@ -10,7 +10,6 @@ use RrPgpool\Client;
 use RrPgpool\Exception\PgpoolException;
 use RrPgpool\Pdo\PgpoolPdo;
 use RrPgpool\Route;
-use RrPgpool\Tests\Goridge\ProtobufTestCase;
 use RrPgpool\Tests\Servers;
 use RrPgpool\TransactionOptions;
 use RrPgpool\Transport\GoridgeCodec;
@@ -19,27 +18,9 @@ use RrPgpool\Transport\StreamTransport;
 /**
  * Which server of a database with a replica executes what, over each transport.
  */
-final class RouteTest extends ClientTestCase
+final class RouteTest extends TransportTestCase
 {
     private const WHERE = 'SELECT pg_is_in_recovery() AS replica';
-
-    /** @return array<string, array{?GoridgeCodec}> */
-    public static function transports(): array
-    {
-        return ['without goridge' => [null]] + GoridgeCodecTest::codecs();
-    }
-
-    protected function setUp(): void
-    {
-        parent::setUp();
-        ProtobufTestCase::forgiveOldProtobuf();
-    }
-
-    protected function tearDown(): void
-    {
-        restore_error_handler();
-        parent::tearDown();
-    }
 
     /** @dataProvider transports */
     public function testStatements(?GoridgeCodec $codec): void

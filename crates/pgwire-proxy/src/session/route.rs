@@ -81,10 +81,31 @@ fn is_serializable(settings: &Settings) -> bool {
 }
 
 impl Session {
-    /// Finds the server for the message at the front of `rest`, whose end is there or not.
+    /// Finds the server for the message at the front of `rest`, whose end is there or not. A Query that
+    /// is there has [a way of its own](Self::route_query), since it is read anyway.
     pub(super) fn route(&mut self, tag: u8, rest: &[u8], is_whole: bool) -> Routed {
+        if !begins_unit(tag) || (is_whole && tag == request::QUERY) {
+            return Routed::Here;
+        }
+        self.route_by(rest.len(), |session| match tag {
+            request::FUNCTION_CALL => Plan::Writes,
+            _ if !is_whole => Plan::Writes,
+            _ => session.plan_batch(rest),
+        })
+    }
+
+    /// Finds the server for a Query.
+    pub(super) fn route_query(&mut self, sql: &[u8], class: &Classification) -> Routed {
+        self.route_by(0, |session| match session.does(sql, class) {
+            Does::Read | Does::BeginReading => Plan::Reads,
+            Does::Write => Plan::Writes,
+        })
+    }
+
+    /// Finds the server for what does what `plan` says, and has so many bytes up to now.
+    fn route_by(&mut self, len: usize, plan: impl FnOnce(&Self) -> Plan) -> Routed {
         let Some(routing) = self.routing.as_deref() else { return Routed::Here };
-        if !begins_unit(tag) || self.lost.is_some() || self.is_inside_unit() {
+        if self.lost.is_some() || self.is_inside_unit() {
             return Routed::Here;
         }
         if self.client.mode == Mode::Session {
@@ -97,14 +118,10 @@ impl Session {
         let may_leave = asked == Route::Auto
             && self.client.database.backends().splits()
             && !is_serializable(&self.client.wanted);
-        let plan = match tag {
-            _ if !may_leave || !is_whole => Plan::Writes,
-            request::QUERY => self.plan_query(rest),
-            _ => self.plan_batch(rest),
-        };
+        let plan = if may_leave { plan(self) } else { Plan::Writes };
         let Some(server) = self.server.as_deref() else {
-            if plan == Plan::Unfinished && rest.len() < READ_AHEAD {
-                self.needed = rest.len() + 1;
+            if plan == Plan::Unfinished && len < READ_AHEAD {
+                self.needed = len + 1;
                 return Routed::NeedsMore;
             }
             self.choose(plan == Plan::Reads);
@@ -170,16 +187,6 @@ impl Session {
         let mut error = ServerError::new(SqlState::FEATURE_NOT_SUPPORTED, message);
         error.hint = Some(format!("Begin it READ WRITE, or SET {SETTING} = 'primary' before it."));
         Some(error)
-    }
-
-    fn plan_query(&self, message: &[u8]) -> Plan {
-        let Some(Header::Message { total, .. }) = Some(frontend::header(message)) else {
-            return Plan::Writes;
-        };
-        let sql = message.get(HEADER_LEN..total).and_then(frontend::query_text);
-        let Some(sql) = sql else { return Plan::Writes };
-        let class = self.client.database.judge(sql);
-        if begins_reading(&class) || self.is_read(sql, &class) { Plan::Reads } else { Plan::Writes }
     }
 
     fn is_read(&self, sql: &[u8], class: &Classification) -> bool {

@@ -10,6 +10,7 @@ use pool_manager::{ServerError, Tally};
 use super::expect::{Effect, Ending, Expect, Querying};
 use super::extended::NO_STATEMENT;
 use super::input::Taken;
+use super::route::Routed;
 use super::unit::Unit;
 use super::{Session, linger};
 use crate::database::Mode;
@@ -21,6 +22,9 @@ impl Session {
         let class = self.client.database.judge(sql);
         if self.lost.is_some() {
             return self.query_while_lost(&class);
+        }
+        if self.route_query(sql, &class) == Routed::Waits {
+            return Taken::Wait;
         }
         if let Some(taken) = self.answer_locally(&class, sql) {
             return taken;

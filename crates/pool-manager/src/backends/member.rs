@@ -49,6 +49,8 @@ struct State {
     /// In a row.
     failures: u32,
     is_up: bool,
+    /// It has not let us in when it was last looked at.
+    shuts_us_out: bool,
     last: Option<Report>,
     lag: Option<u64>,
     /// The last reports of a primary, the oldest first: when it was asked, and its position.
@@ -68,7 +70,15 @@ impl Member {
     pub(super) fn new(backend: Backend, role: MemberRole) -> Self {
         // Up until it turns out not to be: the first statements need not wait for a look.
         let written = VecDeque::new();
-        let state = State { role, failures: 0, is_up: true, last: None, lag: None, written };
+        let state = State {
+            role,
+            failures: 0,
+            is_up: true,
+            shuts_us_out: false,
+            last: None,
+            lag: None,
+            written,
+        };
         let Backend { pool, weight } = backend;
         Self { pool, weight: weight.max(1), state: Mutex::new(state), wanted: Notify::new() }
     }
@@ -89,11 +99,12 @@ impl Member {
         state.last.filter(|_| state.is_up)
     }
 
-    /// Whether it takes writes, as far as is known, and nothing has happened since that makes that
-    /// doubtful.
-    pub(super) fn takes_writes(&self) -> bool {
+    /// Whether there is nothing to wait for: it takes writes, as far as is known, and nothing has happened
+    /// since that makes that doubtful; or it does not let us in, which no waiting changes.
+    pub(super) fn can_be_asked(&self) -> bool {
         let state = self.state();
-        state.role == MemberRole::Primary && state.failures == 0 && !self.pool.is_in_doubt()
+        let works = state.failures == 0 && !self.pool.is_in_doubt();
+        state.role == MemberRole::Primary && (works || state.shuts_us_out)
     }
 
     /// A position of a primary behind which nothing stands that was committed before `moment`, as
@@ -119,6 +130,7 @@ impl Member {
     pub(super) fn answered(&self, report: Report, primary: Option<u64>) -> Change {
         let mut state = self.state();
         state.failures = 0;
+        state.shuts_us_out = false;
         state.lag = primary.map(|primary| primary.saturating_sub(report.position));
         state.last = Some(report);
         if state.role != report.role {
@@ -140,9 +152,10 @@ impl Member {
         change
     }
 
-    /// Notes that it did not answer.
-    pub(super) fn failed(&self, max_failures: u32) -> Change {
+    /// Notes that it did not answer, or does not let us in.
+    pub(super) fn failed(&self, max_failures: u32, shuts_us_out: bool) -> Change {
         let mut state = self.state();
+        state.shuts_us_out = shuts_us_out;
         state.failures = state.failures.saturating_add(1);
         if state.is_up && state.failures >= max_failures {
             state.is_up = false;

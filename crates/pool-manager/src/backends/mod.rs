@@ -114,7 +114,7 @@ struct Inner {
     balance: Balance,
     rules: RoutingRules,
     functions: Functions,
-    /// A server was looked at, and answered.
+    /// A server was looked at.
     looked: Notify,
     options: BackendsOptions,
 }

@@ -52,7 +52,7 @@ impl Inner {
         loop {
             let mut looked = std::pin::pin!(self.looked.notified());
             looked.as_mut().enable();
-            if self.primary_member().takes_writes() || timeout_at(until, looked).await.is_err() {
+            if self.primary_member().can_be_asked() || timeout_at(until, looked).await.is_err() {
                 return;
             }
         }

@@ -68,7 +68,8 @@ async fn look(inner: &Weak<Inner>, index: usize) -> Option<Duration> {
             let position = primary.and_then(Member::report).map(|report| report.position);
             member.answered(report, position)
         }
-        Ok(Err(_)) | Err(_) => member.failed(inner.options.max_failures),
+        Ok(Err(error)) => member.failed(inner.options.max_failures, error.is_of_login()),
+        Err(_) => member.failed(inner.options.max_failures, false),
     };
     tell(&inner, member, change);
     if inner.options.failover {
@@ -76,9 +77,9 @@ async fn look(inner: &Weak<Inner>, index: usize) -> Option<Duration> {
     }
     if is_there {
         member.pool.settle_doubts(doubts);
-        // Only now: whoever waits for the primary asks which one it is.
-        inner.looked.notify_waiters();
     }
+    // Only now: whoever waits for the primary asks which one it is.
+    inner.looked.notify_waiters();
     Some(inner.options.interval)
 }
 

@@ -386,16 +386,22 @@ impl Pool {
     }
 
     async fn checkout(&self, hold: bool) -> Result<Checkout, Error> {
-        let result = match (self.checkout_here(hold).await, self.0.standby.load_full()) {
-            (Err(error), Some(standby)) if error.is_of_server() => {
-                standby.checkout_instead(self, hold, error).await
-            }
-            (result, _) => result,
+        let result = match self.checkout_here(hold).await {
+            Err(error) if error.is_of_server() => self.checkout_instead(hold, error).await,
+            result => result,
         };
         if let Err(error) = &result {
             self.0.counters.failed(error.sqlstate());
         }
         result
+    }
+
+    /// A connection to another server, or the error for which there is none to this one.
+    async fn checkout_instead(&self, hold: bool, error: Error) -> Result<Checkout, Error> {
+        match self.0.standby.load_full() {
+            Some(standby) => standby.checkout_instead(self, hold, error).await,
+            None => Err(error),
+        }
     }
 
     /// A connection of this very pool.

@@ -5,12 +5,14 @@
 //! When the table is full, the quarter of it goes that was used least lately: what came once makes room
 //! for what comes again, and looking for it costs little, since it is done for many at once.
 
+mod list;
 mod tally;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub use list::{StatementOrder, top_statements};
 pub use tally::{StatementStats, Tally};
 
 use crate::classify::shape::Shape;

@@ -2,11 +2,13 @@
 //! makes rates of them.
 
 use pgwire_proxy::DoorStats;
-use pool_manager::{Backends, CircuitBreakerState, DatabasePool, DurationHistogram};
+use pool_manager::{
+    Backends, CircuitBreakerState, DatabasePool, DurationHistogram, StatementOrder,
+};
 use serde_json::{Value, json};
 
 use super::Monitor;
-use super::top::{Order, top_statements};
+use super::top::top_statements;
 
 /// Statements that are shown of each database.
 const SHOWN_STATEMENTS: usize = 25;
@@ -66,7 +68,7 @@ impl Monitor {
             "proxy_clients": door.map(|door| door.clients),
             "failovers": database.failovers(),
             "pools": pools,
-            "statements": top_statements(registry, &[name], Order::Total, SHOWN_STATEMENTS),
+            "statements": top_statements(registry, Some(name), StatementOrder::Total, SHOWN_STATEMENTS),
         })
     }
 }

@@ -1,10 +1,8 @@
 //! The statements that databases spend their time on, of all servers of each together.
 
-use std::cmp::Reverse;
-use std::collections::HashMap;
 use std::time::Duration;
 
-use pool_manager::{PoolRegistry, StatementStats};
+use pool_manager::{DatabasePool, PoolRegistry, StatementOrder, StatementStats};
 use serde::Serialize;
 
 /// One statement, for JSON.
@@ -20,58 +18,25 @@ pub(crate) struct TopStatement {
     p99_time_us: u64,
 }
 
-/// What comes first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Order {
-    Total,
-    Calls,
-    Mean,
-    P99,
-    Rows,
-    Errors,
-}
+/// As callers write it.
+pub(crate) const ORDERS: [(&str, StatementOrder); 6] = [
+    ("total", StatementOrder::Total),
+    ("calls", StatementOrder::Calls),
+    ("mean", StatementOrder::Mean),
+    ("p99", StatementOrder::P99),
+    ("rows", StatementOrder::Rows),
+    ("errors", StatementOrder::Errors),
+];
 
-impl Order {
-    /// As callers write it.
-    pub(crate) const WORDS: [(&str, Self); 6] = [
-        ("total", Self::Total),
-        ("calls", Self::Calls),
-        ("mean", Self::Mean),
-        ("p99", Self::P99),
-        ("rows", Self::Rows),
-        ("errors", Self::Errors),
-    ];
-
-    fn of(self, stats: &StatementStats) -> u64 {
-        match self {
-            Self::Total => micros(stats.total),
-            Self::Calls => stats.calls,
-            Self::Mean => micros(stats.mean()),
-            Self::P99 => micros(stats.p99),
-            Self::Rows => stats.rows,
-            Self::Errors => stats.errors,
-        }
-    }
-}
-
-/// At most so many of these databases.
+/// At most so many of this database, or of all.
 pub(crate) fn top_statements(
     registry: &PoolRegistry,
-    databases: &[&str],
-    order: Order,
+    database: Option<&str>,
+    order: StatementOrder,
     most: usize,
 ) -> Vec<TopStatement> {
-    let mut all = Vec::new();
-    for database in databases {
-        let mut its = HashMap::new();
-        let pools = registry.iter().filter(|pool| pool.database() == *database);
-        pools.for_each(|pool| pool.collect_statements(&mut its));
-        all.extend(its.into_values().map(|stats| (*database, stats)));
-    }
-    all.sort_by_cached_key(|(database, stats)| {
-        (Reverse(order.of(stats)), *database, stats.text.clone())
-    });
-    all.truncate(most);
+    let is_meant = |pool: &&DatabasePool| database.is_none_or(|name| pool.database() == name);
+    let all = pool_manager::top_statements(registry.iter().filter(is_meant), order, most);
     all.into_iter().map(|(database, stats)| TopStatement::new(database, stats)).collect()
 }
 

@@ -5,6 +5,7 @@
 mod args;
 mod balance;
 mod batches;
+mod batches_atomic;
 mod breaker;
 mod cache;
 mod concurrency;

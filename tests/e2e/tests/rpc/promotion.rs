@@ -346,3 +346,26 @@ async fn nobody_waits_for_a_primary_for_ever() {
         assert!(started.elapsed() >= Duration::from_millis(150), "{:?}", started.elapsed());
     }
 }
+
+/// A wrong password is nothing that another server, or time, puts right.
+#[tokio::test]
+async fn what_is_wrong_with_the_login_is_told_and_not_waited_for() {
+    let routing = json!({"failover":
+        {"enabled": true, "retry_interval": "50ms", "max_failures": 1, "wait": "1h"}});
+    let all = Replicated::with(1, routing).await;
+    let mut client = all.server.client().await;
+    ok(client.execute("SELECT 1", json!([])).await);
+    all.primary.batch("ALTER ROLE app PASSWORD 'another'").await;
+    all.primary.kill_backends("usename = 'app'").await;
+    let select = async {
+        loop {
+            let reply = client.call("Execute", json!({"query": "SELECT 1"})).await.unwrap();
+            // The one that was idle is found to be gone first.
+            if reply["sqlstate"] == "28P01" {
+                return;
+            }
+            assert!(reply["error"].is_string(), "{reply}");
+        }
+    };
+    in_time("an answer", select).await;
+}

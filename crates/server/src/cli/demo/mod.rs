@@ -16,7 +16,8 @@ use super::{FAILED, output, serve};
 use crate::config::{Config, ListenAddress, LogLevel, OptionalAddress};
 use crate::listen::BoundListener;
 use crate::notify::Notifier;
-use crate::serve::{Server, Signals, serve_until};
+use crate::serve::{Server, serve_until};
+use crate::signals::Signals;
 use cluster::{Cluster, DATABASE, PORT, USER};
 use error::DemoError;
 
@@ -75,7 +76,7 @@ async fn demo(mut config: Config) -> Result<(), DemoError> {
     if let Some(address) = config.proxy.address.get() {
         drop(BoundListener::bind("--proxy", address, config.proxy.file_mode.bits()).await?);
     }
-    let mut signals = Signals::new().map_err(DemoError::Signals)?;
+    let mut signals = Signals::new(None).map_err(DemoError::Signals)?;
     output::line("Starting a throw-away PostgreSQL with sample data ...");
     let cluster = tokio::select! {
         started = Cluster::start() => started?,

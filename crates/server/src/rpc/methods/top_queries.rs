@@ -1,10 +1,10 @@
 //! `pgpool.TopQueries`: the statements that a database spends its time on, as both doors have counted
 //! them, by their text without constants.
 
-use pool_manager::{Error, PRIMARY, SqlState};
+use pool_manager::{Error, PRIMARY, SqlState, StatementOrder};
 
 use super::request;
-use crate::monitoring::top::{Order, TopStatement, top_statements};
+use crate::monitoring::top::{ORDERS, TopStatement, top_statements};
 use crate::rpc::reply::Reply;
 use crate::rpc::service::Context;
 
@@ -52,7 +52,7 @@ fn collect(context: &Context<'_>, request: &TopQueriesRequest) -> Result<Vec<Top
             "statements are not counted one by one (monitoring.top_statements, monitoring.enabled)",
         ));
     }
-    let order = request::choice("order", request.order.as_deref(), &Order::WORDS, Order::Total)?;
+    let order = request::choice("order", request.order.as_deref(), &ORDERS, StatementOrder::Total)?;
     // Protobuf has no other word for "not given".
     let limit = request.limit.filter(|limit| *limit != 0).unwrap_or(DEFAULT_LIMIT);
     let limit = usize::try_from(limit).ok().filter(|_| limit <= MAX_LIMIT).ok_or_else(|| {
@@ -63,9 +63,9 @@ fn collect(context: &Context<'_>, request: &TopQueriesRequest) -> Result<Vec<Top
     })?;
     let name = request::database(request.database.as_deref()).unwrap_or(PRIMARY);
     let registry = &context.live.registry;
-    let databases: Vec<&str> = match name {
-        "*" => registry.databases().map(pool_manager::Backends::name).collect(),
-        name => vec![registry.database(name)?.name()],
+    let database = match name {
+        "*" => None,
+        name => Some(registry.database(name)?.name()),
     };
-    Ok(top_statements(registry, &databases, order, limit))
+    Ok(top_statements(registry, database, order, limit))
 }

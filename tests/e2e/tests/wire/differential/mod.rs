@@ -4,6 +4,7 @@
 
 mod compare;
 mod script;
+mod texts;
 
 use std::time::Duration;
 
